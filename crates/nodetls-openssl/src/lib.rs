@@ -1,1 +1,75 @@
-//! See the crate's description.
+//! The fence of nodetls: safe types over OpenSSL, without any policy.
+//!
+//! This is the only crate of the project that contains `unsafe`. It turns OpenSSL's C conventions into
+//! Rust ones (results, owned buffers, recorded callbacks) and decides nothing: what a verification error
+//! means, which protocol is chosen, when a connection ends, all that belongs to `nodetls-proto`, its only user.
+//!
+//! Two rules hold everywhere:
+//! - A callback that OpenSSL makes only *records* what it was told or replays an answer given before. No code
+//!   from outside this crate ever runs while an OpenSSL function is on the stack.
+//! - The thread's error queue is cleared before each call that can fail and drained after it, so that one
+//!   connection's errors are never read as another's (the lesson of CVE-2023-23919).
+
+mod bio;
+mod buffer;
+mod callbacks;
+mod certificate;
+mod context;
+mod error;
+mod key;
+mod result;
+mod session;
+mod ssl;
+mod state;
+mod store;
+mod sys;
+
+pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
+pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
+pub use context::{Context, ContextBuilder, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
+pub use error::{ErrorEntry, ErrorStack};
+pub use key::{Pkcs12, PrivateKey};
+pub use session::Session;
+pub use ssl::{CipherSuite, Progress, Ssl};
+pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
+pub use store::{TrustStore, TrustStoreBuilder};
+
+use std::sync::Once;
+
+/// Initialises OpenSSL without reading any configuration file.
+///
+/// The order matters: whoever initialises first decides, and `openssl.cnf` lies where others may write
+/// (CVE-2022-32222). Every constructor of this crate calls this before anything else.
+pub fn init() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let options = sys::OPENSSL_INIT_NO_LOAD_CONFIG;
+        // SAFETY: the function may be called at any time from any thread; a null settings pointer means defaults.
+        let done = unsafe { openssl_sys::OPENSSL_init_ssl(options, std::ptr::null()) };
+        assert_eq!(done, 1, "OpenSSL could not be initialised");
+        openssl::init();
+    });
+}
+
+/// The version text of the OpenSSL in use, for example `OpenSSL 3.6.3 9 Jun 2026`.
+pub fn openssl_version() -> &'static str {
+    init();
+    openssl::version::version()
+}
+
+/// The SHA-256 digest of the parts, one after the other.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    init();
+    let mut hasher = openssl::sha::Sha256::new();
+    parts.iter().for_each(|part| hasher.update(part));
+    hasher.finish()
+}
+
+/// Fills the buffer from OpenSSL's random generator.
+///
+/// # Errors
+/// When the generator cannot be seeded.
+pub fn random_bytes(buffer: &mut [u8]) -> Result<(), ErrorStack> {
+    init();
+    Ok(openssl::rand::rand_bytes(buffer)?)
+}

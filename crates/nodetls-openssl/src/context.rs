@@ -1,0 +1,271 @@
+//! `SSL_CTX`: what many connections share.
+
+use std::ffi::CString;
+
+use foreign_types::ForeignType;
+use libc::{c_int, c_long};
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion};
+use openssl::stack::Stack;
+use openssl::x509::X509;
+use openssl_sys::SSL_CTX;
+
+use crate::result::one;
+use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, sys};
+
+/// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
+pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
+/// `SSL_OP_NO_TICKET`: no stateless tickets.
+pub const SSL_OP_NO_TICKET: u64 = 1 << 14;
+
+const SSL_CTRL_CLEAR_MODE: c_int = 78;
+const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
+
+type ServerNameCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut c_int, *mut libc::c_void) -> c_int;
+
+/// A finished context. Cloning shares it; it never changes.
+#[derive(Clone)]
+pub struct Context(SslContext);
+
+impl Context {
+    pub(crate) fn ssl_context(&self) -> &SslContext {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Context(..)")
+    }
+}
+
+/// Makes a [`Context`]. Each method corresponds to the `SSL_CTX_*` function of its name.
+pub struct ContextBuilder(SslContextBuilder);
+
+impl ContextBuilder {
+    /// A context for both sides, with this crate's callbacks and buffers, and nothing else decided.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn new() -> Result<Self, ErrorStack> {
+        init();
+        ErrorStack::clear();
+        let mut builder = Self(SslContextBuilder::new(SslMethod::tls())?);
+        builder.set_modes();
+        builder.set_callbacks();
+        Ok(builder)
+    }
+
+    fn as_ptr(&self) -> *mut SSL_CTX {
+        self.0.as_ptr()
+    }
+
+    fn set_modes(&mut self) {
+        // One record a write, so that a write which cannot go on now leaves no obligation to repeat it; and one
+        // record a read, so that a peer's stream of control messages cannot keep a call busy.
+        let mode = c_long::from(
+            (openssl::ssl::SslMode::ENABLE_PARTIAL_WRITE | openssl::ssl::SslMode::ACCEPT_MOVING_WRITE_BUFFER)
+                .bits() as i32,
+        );
+        // SAFETY: the context is ours alone while it is built; so in all of this builder.
+        unsafe { openssl_sys::SSL_CTX_set_mode(self.as_ptr(), mode) };
+        let auto_retry = openssl::ssl::SslMode::AUTO_RETRY.bits() as c_long;
+        // SAFETY: as above.
+        unsafe {
+            openssl_sys::SSL_CTX_ctrl(self.as_ptr(), SSL_CTRL_CLEAR_MODE, auto_retry, std::ptr::null_mut())
+        };
+        // SAFETY: as above.
+        unsafe {
+            openssl_sys::SSL_CTX_set_session_cache_mode(self.as_ptr(), sys::SESSION_CACHE_CALLBACKS_ONLY)
+        };
+    }
+
+    fn set_callbacks(&mut self) {
+        let context = self.as_ptr();
+        // SAFETY: each callback has the signature that OpenSSL's manual gives and lives for ever; so for all below.
+        unsafe { openssl_sys::SSL_CTX_sess_set_new_cb(context, Some(callbacks::new_session)) };
+        // SAFETY: as above.
+        unsafe { openssl_sys::SSL_CTX_sess_set_get_cb(context, Some(callbacks::find_session)) };
+        // SAFETY: as above.
+        unsafe { sys::SSL_CTX_set_info_callback(context, Some(callbacks::info)) };
+        let nothing = std::ptr::null_mut();
+        // SAFETY: as above.
+        unsafe { sys::SSL_CTX_set_cert_verify_callback(context, Some(callbacks::verify_chain), nothing) };
+        // SAFETY: as above.
+        unsafe {
+            openssl_sys::SSL_CTX_set_alpn_select_cb__fixed_rust(
+                context,
+                Some(callbacks::select_alpn),
+                nothing,
+            )
+        };
+        let server_name: ServerNameCallback = callbacks::server_name;
+        // SAFETY: OpenSSL's generic function pointer is cast back to this very type before it is called.
+        let generic =
+            unsafe { std::mem::transmute::<ServerNameCallback, unsafe extern "C" fn()>(server_name) };
+        // SAFETY: as above.
+        unsafe {
+            openssl_sys::SSL_CTX_callback_ctrl__fixed_rust(
+                context,
+                SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
+                Some(generic),
+            )
+        };
+    }
+
+    /// Sends lines of key material to each connection's state.
+    pub fn enable_key_log(&mut self) {
+        // SAFETY: as in `set_callbacks`.
+        unsafe { openssl_sys::SSL_CTX_set_keylog_callback(self.as_ptr(), Some(callbacks::key_log)) };
+    }
+
+    /// The lowest protocol version, as its number on the wire (0x0303 is TLS 1.2).
+    ///
+    /// # Errors
+    /// When this OpenSSL does not know it.
+    pub fn set_min_version(&mut self, version: u16) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_min_proto_version(Some(wire_version(version)?))?)
+    }
+
+    /// The highest protocol version, as its number on the wire.
+    ///
+    /// # Errors
+    /// When this OpenSSL does not know it.
+    pub fn set_max_version(&mut self, version: u16) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_max_proto_version(Some(wire_version(version)?))?)
+    }
+
+    /// The cipher suites up to TLS 1.2, in the format of `openssl-ciphers(1)`.
+    ///
+    /// # Errors
+    /// When no suite is selected or the list cannot be read.
+    pub fn set_cipher_list(&mut self, list: &str) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_cipher_list(list_without_nul(list)?)?)
+    }
+
+    /// The TLS 1.3 suites by name, separated by colons; empty for none.
+    ///
+    /// # Errors
+    /// When a name is not known.
+    pub fn set_cipher_suites(&mut self, list: &str) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_ciphersuites(list_without_nul(list)?)?)
+    }
+
+    /// The groups for key agreement, separated by colons, the preferred one first.
+    ///
+    /// # Errors
+    /// When a name is not known.
+    pub fn set_groups(&mut self, list: &str) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_groups_list(list_without_nul(list)?)?)
+    }
+
+    /// OpenSSL's security level, 0 to 5 (`SSL_CTX_set_security_level(3)`).
+    pub fn set_security_level(&mut self, level: u32) {
+        self.0.set_security_level(level);
+    }
+
+    /// Adds `SSL_OP_*` bits.
+    pub fn set_options(&mut self, options: u64) {
+        // SAFETY: as in `set_modes`.
+        unsafe { openssl_sys::SSL_CTX_set_options(self.as_ptr(), options) };
+    }
+
+    /// Refuses renegotiation by either side.
+    pub fn forbid_renegotiation(&mut self) {
+        self.set_options(sys::SSL_OP_NO_RENEGOTIATION);
+    }
+
+    /// The number of seconds after which sessions made here are no longer resumed.
+    pub fn set_session_timeout(&mut self, seconds: u32) {
+        // SAFETY: as in `set_modes`.
+        unsafe { sys::SSL_CTX_set_timeout(self.as_ptr(), c_long::from(seconds as i32)) };
+    }
+
+    /// How many tickets a TLS 1.3 server sends after a full handshake.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn set_num_tickets(&mut self, count: usize) -> Result<(), ErrorStack> {
+        Ok(self.0.set_num_tickets(count)?)
+    }
+
+    /// A certificate with its key and the certificates that are sent after it.
+    ///
+    /// # Errors
+    /// When the key is not the certificate's, or either is too weak for the security level.
+    pub fn use_identity(
+        &mut self,
+        certificate: &Certificate,
+        key: &PrivateKey,
+        chain: &[Certificate],
+    ) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        let mut stack = Stack::<X509>::new()?;
+        for certificate in chain {
+            stack.push(certificate.x509().to_owned())?;
+        }
+        let x509 = foreign_types::ForeignTypeRef::as_ptr(certificate.x509());
+        // SAFETY: all four are alive; OpenSSL takes references of its own. Overwriting one of the same kind is asked for.
+        let done = unsafe {
+            sys::SSL_CTX_use_cert_and_key(self.as_ptr(), x509, key.pkey().as_ptr(), stack.as_ptr(), 1)
+        };
+        one(done)
+    }
+
+    /// A certificate without a key.
+    ///
+    /// # Errors
+    /// When it is too weak for the security level.
+    pub fn use_certificate(&mut self, certificate: &Certificate) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_certificate(certificate.x509())?)
+    }
+
+    /// A key without a certificate.
+    ///
+    /// # Errors
+    /// When it is too weak for the security level.
+    pub fn use_key(&mut self, key: &PrivateKey) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_private_key(key.pkey())?)
+    }
+
+    /// Adds a name to the list of authorities that a server sends when it asks for a certificate.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn add_client_authority(&mut self, certificate: &Certificate) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.add_client_ca(certificate.x509())?)
+    }
+
+    /// The finished context.
+    pub fn build(self) -> Context {
+        Context(self.0.build())
+    }
+}
+
+impl std::fmt::Debug for ContextBuilder {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("ContextBuilder(..)")
+    }
+}
+
+fn wire_version(version: u16) -> Result<SslVersion, ErrorStack> {
+    match version {
+        0x0301 => Ok(SslVersion::TLS1),
+        0x0302 => Ok(SslVersion::TLS1_1),
+        0x0303 => Ok(SslVersion::TLS1_2),
+        0x0304 => Ok(SslVersion::TLS1_3),
+        _ => Err(ErrorStack::default()),
+    }
+}
+
+/// The `openssl` crate panics on a NUL; user input must not reach that.
+fn list_without_nul(list: &str) -> Result<&str, ErrorStack> {
+    CString::new(list).map(|_| list).map_err(|_| ErrorStack::default())
+}

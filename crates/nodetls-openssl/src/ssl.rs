@@ -1,0 +1,444 @@
+//! `SSL`: one connection, driven over its own buffers.
+
+use std::ffi::{CStr, CString};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use foreign_types::{ForeignType, ForeignTypeRef};
+use libc::{c_int, c_long};
+use openssl::ssl::SslVerifyMode;
+use openssl_sys::SSL;
+use zeroize::Zeroizing;
+
+use crate::buffer::Ciphertext;
+use crate::result::{one, one_long};
+use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
+use crate::{Certificate, Context, ErrorStack, Session, TrustStore, bio, callbacks, certificate, sys};
+
+const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
+
+/// How far a call came. Waiting is never an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<T = ()> {
+    /// It is done.
+    Done(T),
+    /// It goes on when more ciphertext has been fed.
+    WantRead,
+    /// It goes on when ciphertext has been taken; the buffers here never cause it, but OpenSSL may say it.
+    WantWrite,
+    /// It goes on after [`Ssl::answer_verification`].
+    WantVerify,
+    /// It goes on when the certificate has been chosen.
+    WantCertificate,
+    /// It goes on when an asynchronous job has its result.
+    WantAsync,
+    /// The peer said that it sends no more (`close_notify`).
+    Closed,
+}
+
+/// A cipher suite that was negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CipherSuite {
+    /// OpenSSL's name, such as `ECDHE-RSA-AES128-GCM-SHA256`.
+    pub name: &'static str,
+    /// The IETF's name, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
+    pub standard_name: &'static str,
+    /// The first protocol version that has it, such as `TLSv1.2`.
+    pub version: &'static str,
+}
+
+/// One connection.
+///
+/// After a call has failed, every later one fails at once without touching OpenSSL: what a connection delivers
+/// after a fatal error is not authenticated (CVE-2017-3737).
+pub struct Ssl {
+    ssl: ManuallyDrop<openssl::ssl::Ssl>,
+    state: NonNull<State>,
+    failed: bool,
+}
+
+// SAFETY: OpenSSL lets an SSL move between threads as long as one uses it at a time; the state is owned.
+unsafe impl Send for Ssl {}
+// SAFETY: methods with `&self` only read, from OpenSSL and from the state.
+unsafe impl Sync for Ssl {}
+
+impl Ssl {
+    /// A connection of the client side; nothing happens before [`Ssl::handshake`].
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn client(context: &Context) -> Result<Self, ErrorStack> {
+        let mut ssl = Self::new(context, Ciphertext::default())?;
+        ssl.ssl.set_connect_state();
+        Ok(ssl)
+    }
+
+    /// A connection of the server side which takes over what has been received so far.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn server(context: &Context, received: Ciphertext) -> Result<Self, ErrorStack> {
+        let mut ssl = Self::new(context, received)?;
+        ssl.ssl.set_accept_state();
+        Ok(ssl)
+    }
+
+    fn new(context: &Context, input: Ciphertext) -> Result<Self, ErrorStack> {
+        ErrorStack::clear();
+        let ssl = openssl::ssl::Ssl::new(context.ssl_context())?;
+        let state = NonNull::from(Box::leak(Box::new(State { input, ..State::default() })));
+        let this = Self { ssl: ManuallyDrop::new(ssl), state, failed: false };
+        let bio = bio::new(state)?;
+        // SAFETY: one BIO for both directions, whose only reference passes to the SSL.
+        unsafe { openssl_sys::SSL_set_bio(this.as_ptr(), bio.as_ptr(), bio.as_ptr()) };
+        // SAFETY: the pointer is only stored, and outlives the SSL (see `drop`).
+        let done = unsafe {
+            openssl_sys::SSL_set_ex_data(this.as_ptr(), callbacks::state_index(), state.as_ptr().cast())
+        };
+        one(done)?;
+        Ok(this)
+    }
+
+    fn as_ptr(&self) -> *mut SSL {
+        self.ssl.as_ptr()
+    }
+
+    fn state(&self) -> &State {
+        // SAFETY: `self` owns the state; `&self` excludes the methods that let OpenSSL run.
+        unsafe { self.state.as_ref() }
+    }
+
+    fn state_mut(&mut self) -> &mut State {
+        // SAFETY: as above, exclusively.
+        unsafe { self.state.as_mut() }
+    }
+
+    // ---- settings before the handshake ----
+
+    /// The trust anchors for the peer's chain.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn set_trust(&mut self, store: &TrustStore) -> Result<(), ErrorStack> {
+        // SAFETY: larg 1 makes OpenSSL take a reference of its own to the store, which is alive.
+        let done = unsafe {
+            openssl_sys::SSL_ctrl(self.as_ptr(), SSL_CTRL_SET_VERIFY_CERT_STORE, 1, store.as_ptr().cast())
+        };
+        one_long(done)
+    }
+
+    /// Asks for the peer's certificate (clients always get one) and says what its verification does.
+    /// `required` makes a server fail the handshake of a client without a certificate.
+    pub fn request_certificate(&mut self, required: bool, on_verify: OnVerify) {
+        self.state_mut().on_verify = on_verify;
+        let mode = if required {
+            SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT
+        } else {
+            SslVerifyMode::PEER
+        };
+        self.ssl.set_verify(mode);
+    }
+
+    /// The server name that a client sends (RFC 6066 §3).
+    ///
+    /// # Errors
+    /// When the name is too long or has a NUL.
+    pub fn set_server_name(&mut self, name: &str) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        CString::new(name).map_err(|_| ErrorStack::default())?;
+        Ok(self.ssl.set_hostname(name)?)
+    }
+
+    /// The protocols that a client offers, in wire form (RFC 7301 §3.1).
+    ///
+    /// # Errors
+    /// When the bytes are not in wire form.
+    pub fn offer_alpn_protocols(&mut self, wire: &[u8]) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.ssl.set_alpn_protos(wire)?)
+    }
+
+    /// The protocol that a server selects, decided beforehand.
+    pub fn select_alpn_protocol(&mut self, protocol: Option<Vec<u8>>) {
+        self.state_mut().alpn = protocol;
+    }
+
+    /// The session that a client offers.
+    ///
+    /// # Errors
+    /// When the session's protocol version is not enabled here.
+    pub fn offer_session(&mut self, session: &Session) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        // SAFETY: both are alive; OpenSSL takes a reference of its own.
+        one(unsafe { openssl_sys::SSL_set_session(self.as_ptr(), session.as_ptr()) })
+    }
+
+    /// The session that a server finds when the client asks for it by its id.
+    pub fn provide_session(&mut self, session: Option<Session>) {
+        self.state_mut().resume = session;
+    }
+
+    /// Sessions are only resumed where this value, at most 32 bytes, is the same.
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub fn set_session_id_context(&mut self, context: &[u8]) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        let length = u32::try_from(context.len()).map_err(|_| ErrorStack::default())?;
+        // SAFETY: OpenSSL copies `length` bytes after having checked the length.
+        one(unsafe { sys::SSL_set_session_id_context(self.as_ptr(), context.as_ptr(), length) })
+    }
+
+    /// Adds `SSL_OP_*` bits.
+    pub fn set_options(&mut self, options: u64) {
+        // SAFETY: the SSL is alive.
+        unsafe { sys::SSL_set_options(self.as_ptr(), options) };
+    }
+
+    // ---- bytes ----
+
+    /// What has been received and not yet processed.
+    pub fn received(&self) -> &Ciphertext {
+        &self.state().input
+    }
+
+    /// Where received bytes go.
+    pub fn received_mut(&mut self) -> &mut Ciphertext {
+        &mut self.state_mut().input
+    }
+
+    /// What is to be sent.
+    pub fn transmit(&self) -> &[u8] {
+        self.state().output.as_slice()
+    }
+
+    /// `count` bytes have been sent.
+    pub fn transmitted(&mut self, count: usize) {
+        self.state_mut().output.consume(count);
+    }
+
+    // ---- driving ----
+
+    fn run(&mut self, operation: impl FnOnce(*mut SSL) -> c_int) -> Result<Progress, ErrorStack> {
+        if self.failed {
+            return Err(ErrorStack::default());
+        }
+        ErrorStack::clear();
+        let returned = operation(self.as_ptr());
+        if returned > 0 {
+            return Ok(Progress::Done(()));
+        }
+        // SAFETY: called right after the operation, on the same thread.
+        match unsafe { openssl_sys::SSL_get_error(self.as_ptr(), returned) } {
+            openssl_sys::SSL_ERROR_WANT_READ => Ok(Progress::WantRead),
+            openssl_sys::SSL_ERROR_WANT_WRITE => Ok(Progress::WantWrite),
+            openssl_sys::SSL_ERROR_WANT_X509_LOOKUP => Ok(Progress::WantCertificate),
+            openssl_sys::SSL_ERROR_ZERO_RETURN => Ok(Progress::Closed),
+            sys::SSL_ERROR_WANT_RETRY_VERIFY => Ok(Progress::WantVerify),
+            sys::SSL_ERROR_WANT_ASYNC => Ok(Progress::WantAsync),
+            _ => {
+                self.failed = true;
+                Err(ErrorStack::drain())
+            }
+        }
+    }
+
+    /// Takes the handshake as far as the received bytes allow.
+    ///
+    /// # Errors
+    /// When the handshake has failed; the alert for the peer, if any, is ready to be sent.
+    pub fn handshake(&mut self) -> Result<Progress, ErrorStack> {
+        // SAFETY: the SSL is alive, and no reference to the state is.
+        self.run(|ssl| unsafe { openssl_sys::SSL_do_handshake(ssl) })
+    }
+
+    /// Reads at most one record's worth of plaintext.
+    ///
+    /// [`Progress::WantRead`] may also mean that a record without plaintext was processed: ask again while
+    /// received bytes are left.
+    ///
+    /// # Errors
+    /// When the connection has failed.
+    pub fn read(&mut self, target: &mut [u8]) -> Result<Progress<usize>, ErrorStack> {
+        let mut count = 0;
+        // SAFETY: OpenSSL writes at most the target's length, and no reference to the state is alive.
+        let read = self.run(|ssl| unsafe {
+            openssl_sys::SSL_read_ex(ssl, target.as_mut_ptr().cast(), target.len(), &raw mut count)
+        })?;
+        Ok(read.with(count))
+    }
+
+    /// Writes at most one record's worth of plaintext.
+    ///
+    /// # Errors
+    /// When the connection has failed.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<Progress<usize>, ErrorStack> {
+        let mut count = 0;
+        // SAFETY: OpenSSL reads at most the given length, and no reference to the state is alive.
+        let written = self.run(|ssl| unsafe {
+            openssl_sys::SSL_write_ex(ssl, bytes.as_ptr().cast(), bytes.len(), &raw mut count)
+        })?;
+        Ok(written.with(count))
+    }
+
+    /// Sends `close_notify`; reading goes on until the peer's own.
+    ///
+    /// # Errors
+    /// When the connection has failed or the handshake is not done.
+    pub fn close_notify(&mut self) -> Result<(), ErrorStack> {
+        // Zero means "sent, the peer's is still to come", which is all that is asked for here.
+        // SAFETY: the SSL is alive, and no reference to the state is.
+        self.run(|ssl| unsafe { openssl_sys::SSL_shutdown(ssl) }.wrapping_add(1)).map(|_| ())
+    }
+
+    /// Answers [`Progress::WantVerify`]: accept, or refuse with an `X509_V_ERR_*` number, which picks the alert.
+    pub fn answer_verification(&mut self, answer: Result<(), i32>) {
+        self.state_mut().verify_answer = Some(answer);
+    }
+
+    /// Gives back OpenSSL's record buffers while nothing is in them.
+    pub fn release_buffers(&mut self) {
+        if !self.failed {
+            // SAFETY: the SSL is alive; OpenSSL refuses when a buffer is in use.
+            unsafe { sys::SSL_free_buffers(self.as_ptr()) };
+        }
+    }
+
+    // ---- what was recorded ----
+
+    /// The verdict on the peer's chain, once it has been verified.
+    pub fn verify_report(&self) -> Option<&VerifyReport> {
+        self.state().report.as_ref()
+    }
+
+    /// Takes the sessions that came into being since the last call.
+    pub fn take_new_sessions(&mut self) -> Vec<Session> {
+        std::mem::take(&mut self.state_mut().new_sessions)
+    }
+
+    /// Takes the lines of key material, in NSS format without line ends.
+    pub fn take_key_log(&mut self) -> Vec<Zeroizing<Vec<u8>>> {
+        std::mem::take(&mut self.state_mut().key_log)
+    }
+
+    /// Takes the alerts that were sent or received since the last call.
+    pub fn take_alerts(&mut self) -> Vec<AlertRecord> {
+        std::mem::take(&mut self.state_mut().alerts)
+    }
+
+    // ---- what was negotiated ----
+
+    /// The protocol version's number on the wire.
+    pub fn version(&self) -> u16 {
+        // SAFETY: the SSL is alive.
+        unsafe { openssl_sys::SSL_version(self.as_ptr()) as u16 }
+    }
+
+    /// The cipher suite, once there is one.
+    pub fn cipher_suite(&self) -> Option<CipherSuite> {
+        let cipher = self.ssl.current_cipher()?;
+        let name = cipher.name();
+        let standard_name = cipher.standard_name().unwrap_or(name);
+        Some(CipherSuite { name, standard_name, version: cipher.version() })
+    }
+
+    /// The protocol that ALPN selected.
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.ssl.selected_alpn_protocol()
+    }
+
+    /// Whether a session was resumed.
+    pub fn is_session_reused(&self) -> bool {
+        self.ssl.session_reused()
+    }
+
+    /// The peer's own certificate, from the handshake or from the resumed session.
+    pub fn peer_certificate(&self) -> Option<Certificate> {
+        self.ssl.peer_certificate().map(Certificate::from)
+    }
+
+    /// The certificates that the peer sent, as OpenSSL has them: with the peer's own on clients, without on servers.
+    pub fn peer_chain(&self) -> Vec<Certificate> {
+        let chain = self.ssl.peer_cert_chain().map_or(std::ptr::null_mut(), |stack| stack.as_ptr());
+        // SAFETY: null or the stack of the session, which is alive during the call.
+        unsafe { certificate::certificates_of(chain) }
+    }
+
+    /// The certificate of this side that was sent or would be.
+    pub fn local_certificate(&self) -> Option<Certificate> {
+        self.ssl.certificate().map(|certificate| Certificate::from(certificate.to_owned()))
+    }
+
+    /// The `X509_V_*` number of the verification, also of a resumed session's original one.
+    pub fn verify_result(&self) -> i32 {
+        self.ssl.verify_result().as_raw()
+    }
+
+    /// The session in use.
+    pub fn session(&self) -> Option<Session> {
+        // SAFETY: the SSL is alive; OpenSSL hands over a reference of ours.
+        let session = unsafe { sys::SSL_get1_session(self.as_ptr()) };
+        // SAFETY: as above.
+        (!session.is_null()).then(|| unsafe { Session::from_raw(session) })
+    }
+
+    /// The name of the group that was used for key agreement, if one was.
+    pub fn group_name(&self) -> Option<String> {
+        // SAFETY: the SSL is alive; the control takes no arguments.
+        let id = unsafe {
+            openssl_sys::SSL_ctrl(
+                self.as_ptr(),
+                sys::SSL_CTRL_GET_NEGOTIATED_GROUP,
+                0 as c_long,
+                std::ptr::null_mut(),
+            )
+        };
+        if id == 0 {
+            return None;
+        }
+        // SAFETY: the SSL is alive; any number may be asked for.
+        let name = unsafe { sys::SSL_group_to_name(self.as_ptr(), id as c_int) };
+        if name.is_null() {
+            return None;
+        }
+        // SAFETY: not null: a C string of OpenSSL's group table.
+        Some(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+    }
+}
+
+impl Progress {
+    fn with<T>(self, value: T) -> Progress<T> {
+        match self {
+            Self::Done(()) => Progress::Done(value),
+            Self::WantRead => Progress::WantRead,
+            Self::WantWrite => Progress::WantWrite,
+            Self::WantVerify => Progress::WantVerify,
+            Self::WantCertificate => Progress::WantCertificate,
+            Self::WantAsync => Progress::WantAsync,
+            Self::Closed => Progress::Closed,
+        }
+    }
+}
+
+impl Drop for Ssl {
+    fn drop(&mut self) {
+        if !self.failed {
+            // OpenSSL marks the session of a connection that was not shut down as not resumable.
+            // SAFETY: the SSL is alive.
+            unsafe { openssl_sys::SSL_set_shutdown(self.as_ptr(), sys::SSL_SENT_AND_RECEIVED_SHUTDOWN) };
+        }
+        // SAFETY: this is the only place that frees the SSL, which is not used again; it frees its BIO too.
+        unsafe { ManuallyDrop::drop(&mut self.ssl) };
+        // SAFETY: the state was leaked in `new`, and this is the only place that takes it back.
+        drop(unsafe { Box::from_raw(self.state.as_ptr()) });
+    }
+}
+
+impl std::fmt::Debug for Ssl {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Ssl")
+            .field("state", &self.ssl.state_string_long())
+            .field("failed", &self.failed)
+            .finish()
+    }
+}

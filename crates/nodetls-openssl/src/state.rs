@@ -1,0 +1,68 @@
+//! What one connection shares with the callbacks that OpenSSL makes for it.
+//!
+//! The state lives behind a raw pointer which the [`Ssl`](crate::Ssl) owns; OpenSSL holds copies of that
+//! pointer in the `SSL`'s ex-data and in the BIO. References to it are short: made and dropped either by the
+//! owner between OpenSSL calls or by one callback inside a call, never across.
+
+use zeroize::Zeroizing;
+
+use crate::buffer::{Ciphertext, Output};
+use crate::{Certificate, Session};
+
+/// What the verification callback does with OpenSSL's verdict on the peer's chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnVerify {
+    /// Note the findings and let the handshake go on.
+    #[default]
+    Record,
+    /// Let OpenSSL fail the handshake with the fitting alert when there is a finding.
+    Enforce,
+    /// Stop the handshake until [`Ssl::answer_verification`](crate::Ssl::answer_verification) (clients only).
+    Suspend,
+}
+
+/// One objection that OpenSSL has to the peer's chain.
+#[derive(Clone, Debug)]
+pub struct VerifyFinding {
+    /// The `X509_V_ERR_*` number.
+    pub code: i32,
+    /// How many certificates above the peer's own (0) the objectionable one stands.
+    pub depth: u32,
+    /// The objectionable certificate, where OpenSSL names one.
+    pub certificate: Option<Certificate>,
+}
+
+/// OpenSSL's verdict on the peer's chain.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyReport {
+    /// All objections in the order found; none means that the chain is trusted.
+    pub findings: Vec<VerifyFinding>,
+    /// The chain as the peer sent it, its own certificate first.
+    pub presented: Vec<Certificate>,
+}
+
+/// An alert that was sent or received (RFC 8446 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertRecord {
+    /// Whether this side sent it.
+    pub sent: bool,
+    /// Whether its level is fatal.
+    pub fatal: bool,
+    /// The description's number.
+    pub description: u8,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) input: Ciphertext,
+    pub(crate) output: Output,
+    pub(crate) alpn: Option<Vec<u8>>,
+    pub(crate) resume: Option<Session>,
+    pub(crate) new_sessions: Vec<Session>,
+    pub(crate) key_log: Vec<Zeroizing<Vec<u8>>>,
+    pub(crate) alerts: Vec<AlertRecord>,
+    pub(crate) on_verify: OnVerify,
+    pub(crate) verify_answer: Option<Result<(), i32>>,
+    pub(crate) report: Option<VerifyReport>,
+    pub(crate) findings: Vec<VerifyFinding>,
+}

@@ -1,0 +1,100 @@
+//! Declarations that `openssl-sys` lacks, each with the manual page it was written from.
+//!
+//! Nothing but declarations and the constants they need.
+
+use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
+use openssl_sys::{BIO, EVP_PKEY, SSL, SSL_CTX, SSL_SESSION, X509, X509_NAME_ENTRY, X509_STORE_CTX};
+use openssl_sys::{pem_password_cb, stack_st_X509};
+
+/// `OPENSSL_init_crypto(3)`.
+pub(crate) const OPENSSL_INIT_NO_LOAD_CONFIG: u64 = 0x80;
+
+/// `SSL_get_error(3)`.
+pub(crate) const SSL_ERROR_WANT_ASYNC: c_int = 9;
+/// `SSL_get_error(3)`.
+pub(crate) const SSL_ERROR_WANT_RETRY_VERIFY: c_int = 12;
+
+/// `SSL_set_retry_verify(3)`, a macro over `SSL_ctrl`.
+pub(crate) const SSL_CTRL_SET_RETRY_VERIFY: c_int = 136;
+/// `SSL_get_negotiated_group(3)`, a macro over `SSL_ctrl`.
+pub(crate) const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
+
+/// `SSL_CTX_set_options(3)`.
+pub(crate) const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
+
+/// `SSL_CTX_set_session_cache_mode(3)`: both sides, and nothing kept or flushed by OpenSSL itself.
+pub(crate) const SESSION_CACHE_CALLBACKS_ONLY: c_long = 0x0001 | 0x0002 | 0x0080 | 0x0300;
+
+/// `SSL_CTX_set_info_callback(3)`.
+pub(crate) const SSL_CB_READ_ALERT: c_int = 0x4004;
+/// `SSL_CTX_set_info_callback(3)`.
+pub(crate) const SSL_CB_WRITE_ALERT: c_int = 0x4008;
+
+/// `SSL_set_shutdown(3)`.
+pub(crate) const SSL_SENT_AND_RECEIVED_SHUTDOWN: c_int = 1 | 2;
+
+pub(crate) type InfoCallback = unsafe extern "C" fn(ssl: *const SSL, kind: c_int, value: c_int);
+pub(crate) type CertVerifyCallback =
+    unsafe extern "C" fn(ctx: *mut X509_STORE_CTX, arg: *mut c_void) -> c_int;
+pub(crate) type VerifyCallback = unsafe extern "C" fn(ok: c_int, ctx: *mut X509_STORE_CTX) -> c_int;
+
+unsafe extern "C" {
+    /// `SSL_CTX_set_cert_verify_callback(3)`.
+    pub(crate) fn SSL_CTX_set_cert_verify_callback(
+        ctx: *mut SSL_CTX,
+        callback: Option<CertVerifyCallback>,
+        arg: *mut c_void,
+    );
+    /// `X509_STORE_CTX_set_verify_cb(3)`.
+    pub(crate) fn X509_STORE_CTX_set_verify_cb(ctx: *mut X509_STORE_CTX, callback: Option<VerifyCallback>);
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
+    /// `SSL_CTX_set_info_callback(3)`.
+    pub(crate) fn SSL_CTX_set_info_callback(ctx: *mut SSL_CTX, callback: Option<InfoCallback>);
+    /// `SSL_CTX_use_certificate(3)`.
+    pub(crate) fn SSL_CTX_use_cert_and_key(
+        ctx: *mut SSL_CTX,
+        certificate: *mut X509,
+        key: *mut EVP_PKEY,
+        chain: *mut stack_st_X509,
+        overwrite: c_int,
+    ) -> c_int;
+    /// `SSL_get_session(3)`.
+    pub(crate) fn SSL_get1_session(ssl: *mut SSL) -> *mut SSL_SESSION;
+    /// `SSL_alloc_buffers(3)`.
+    pub(crate) fn SSL_free_buffers(ssl: *mut SSL) -> c_int;
+    /// `SSL_CTX_set_timeout(3)`.
+    pub(crate) fn SSL_CTX_set_timeout(ctx: *mut SSL_CTX, seconds: c_long) -> c_long;
+    /// `SSL_CTX_set_session_id_context(3)`.
+    pub(crate) fn SSL_set_session_id_context(ssl: *mut SSL, context: *const c_uchar, length: c_uint)
+    -> c_int;
+    /// `SSL_CTX_set_options(3)`.
+    pub(crate) fn SSL_set_options(ssl: *mut SSL, options: u64) -> u64;
+    /// `SSL_CTX_set_session_ticket_cb(3)`.
+    pub(crate) fn SSL_SESSION_set1_ticket_appdata(
+        session: *mut SSL_SESSION,
+        data: *const c_void,
+        length: size_t,
+    ) -> c_int;
+    /// `SSL_CTX_set_session_ticket_cb(3)`.
+    pub(crate) fn SSL_SESSION_get0_ticket_appdata(
+        session: *mut SSL_SESSION,
+        data: *mut *mut c_void,
+        length: *mut size_t,
+    ) -> c_int;
+    /// `SSL_SESSION_is_resumable(3)`.
+    pub(crate) fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
+    /// `X509_NAME_ENTRY_get_object(3)`.
+    pub(crate) fn X509_NAME_ENTRY_set(entry: *const X509_NAME_ENTRY) -> c_int;
+    /// `PEM_read_bio_PrivateKey(3)`: also reads `TRUSTED CERTIFICATE`.
+    pub(crate) fn PEM_read_bio_X509_AUX(
+        bio: *mut BIO,
+        certificate: *mut *mut X509,
+        callback: pem_password_cb,
+        arg: *mut c_void,
+    ) -> *mut X509;
+    /// `SSL_group_to_name(3)`.
+    pub(crate) fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
+    /// `BIO_get_new_index(3)`.
+    pub(crate) fn BIO_get_new_index() -> c_int;
+}
