@@ -81,6 +81,15 @@ impl Certificate {
         Ok(self.0.to_der()?)
     }
 
+    /// The certificate's PEM form.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn to_pem(&self) -> Result<Vec<u8>, ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.to_pem()?)
+    }
+
     /// The subject's attributes in order.
     pub fn subject(&self) -> Vec<NameAttribute> {
         name_attributes(self.0.subject_name())

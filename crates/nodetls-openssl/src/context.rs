@@ -17,7 +17,6 @@ pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 /// `SSL_OP_NO_TICKET`: no stateless tickets.
 pub const SSL_OP_NO_TICKET: u64 = 1 << 14;
 
-const SSL_CTRL_CLEAR_MODE: c_int = 78;
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
 
 type ServerNameCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut c_int, *mut libc::c_void) -> c_int;
@@ -60,19 +59,12 @@ impl ContextBuilder {
     }
 
     fn set_modes(&mut self) {
-        // One record a write, so that a write which cannot go on now leaves no obligation to repeat it; and one
-        // record a read, so that a peer's stream of control messages cannot keep a call busy.
-        let mode = c_long::from(
-            (openssl::ssl::SslMode::ENABLE_PARTIAL_WRITE | openssl::ssl::SslMode::ACCEPT_MOVING_WRITE_BUFFER)
-                .bits() as i32,
-        );
+        // One record a write, so that a write which cannot go on now leaves no obligation to repeat it.
+        let mode =
+            openssl::ssl::SslMode::ENABLE_PARTIAL_WRITE | openssl::ssl::SslMode::ACCEPT_MOVING_WRITE_BUFFER;
+        let mode = c_long::from(mode.bits() as i32);
         // SAFETY: the context is ours alone while it is built; so in all of this builder.
         unsafe { openssl_sys::SSL_CTX_set_mode(self.as_ptr(), mode) };
-        let auto_retry = openssl::ssl::SslMode::AUTO_RETRY.bits() as c_long;
-        // SAFETY: as above.
-        unsafe {
-            openssl_sys::SSL_CTX_ctrl(self.as_ptr(), SSL_CTRL_CLEAR_MODE, auto_retry, std::ptr::null_mut())
-        };
         // SAFETY: as above.
         unsafe {
             openssl_sys::SSL_CTX_set_session_cache_mode(self.as_ptr(), sys::SESSION_CACHE_CALLBACKS_ONLY)

@@ -73,3 +73,12 @@ pub fn random_bytes(buffer: &mut [u8]) -> Result<(), ErrorStack> {
     init();
     Ok(openssl::rand::rand_bytes(buffer)?)
 }
+
+/// OpenSSL's text for an `X509_V_ERR_*` number.
+///
+/// Corresponds to `X509_verify_cert_error_string`.
+pub fn verify_error_text(code: i32) -> &'static str {
+    // Any number is safe to ask about; the constructor is unsafe only because it takes a raw one.
+    // SAFETY: no preconditions beyond that.
+    unsafe { openssl::x509::X509VerifyResult::from_raw(code) }.error_string()
+}

@@ -254,8 +254,8 @@ impl Ssl {
 
     /// Reads at most one record's worth of plaintext.
     ///
-    /// [`Progress::WantRead`] may also mean that a record without plaintext was processed: ask again while
-    /// received bytes are left.
+    /// Records without plaintext are processed on the way; [`Progress::WantRead`] means that all that was received
+    /// has been used up.
     ///
     /// # Errors
     /// When the connection has failed.

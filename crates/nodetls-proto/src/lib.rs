@@ -1,1 +1,52 @@
-//! See the crate's description.
+//! The sans-IO core of nodetls: TLS connections as bytes in, bytes out, and questions that may wait for their answers.
+//!
+//! [`Connection`] is the heart; its [module](connection) states the contract. Everything that is a rule of TLS or of
+//! Node.js lives in this crate, so that the drivers (Tokio in `nodetls`, Node-API in the npm package) only move bytes
+//! and answers. It knows no socket, clock, thread or runtime. OpenSSL is behind `nodetls-openssl`, and none of its
+//! types shows in this crate's API.
+
+#![forbid(unsafe_code)]
+
+mod certificate;
+mod cipher;
+mod client_hello;
+pub mod connection;
+mod context;
+mod error;
+mod event;
+mod general_name;
+mod identity;
+mod options;
+mod secret;
+mod server_name;
+mod server_names;
+mod session;
+mod trust;
+mod version;
+
+pub use certificate::Certificate;
+pub use cipher::{CipherSuite, DEFAULT_CIPHERS};
+pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
+pub use connection::question::{
+    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
+    ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
+};
+pub use connection::{Connection, Facts, Question, QuestionKind, Questions, Read};
+pub use context::{KeyPem, Pfx, SecureContext, SecureContextOptions};
+pub use error::{
+    AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,
+    ProtocolError, VerifyError,
+};
+pub use event::Event;
+pub use general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
+pub use identity::{IdentityMismatch, check_server_identity};
+pub use nodetls_openssl::{ReceiveBuffer, openssl_version};
+pub use options::{
+    ClientAuthentication, ClientOptions, DEFAULT_HANDSHAKE_TIMEOUT, ServerOptions, Side, alpn_wire_form,
+};
+pub use secret::SecretBytes;
+pub use server_name::{InvalidServerName, ServerName};
+pub use server_names::ServerNames;
+pub use session::Session;
+pub use trust::DefaultAuthorities;
+pub use version::{ProtocolVersion, UnknownVersion};

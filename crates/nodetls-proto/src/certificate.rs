@@ -1,0 +1,119 @@
+//! Certificates as this library shows them.
+
+use std::fmt;
+
+use nodetls_openssl::{AlternativeName, NameAttribute};
+
+use crate::error::{BoxError, Error};
+use crate::general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
+use crate::identity::{IdentityMismatch, check_server_identity};
+
+/// An X.509 certificate. Cloning shares it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate(pub(crate) nodetls_openssl::Certificate);
+
+impl Certificate {
+    /// Reads a certificate from DER.
+    ///
+    /// # Errors
+    /// When the bytes are not a certificate.
+    pub fn from_der(der: &[u8]) -> Result<Self, BoxError> {
+        Ok(Self(nodetls_openssl::Certificate::from_der(der)?))
+    }
+
+    /// The DER form. Node: `raw`.
+    pub fn to_der(&self) -> Vec<u8> {
+        self.0.to_der().unwrap_or_default()
+    }
+
+    /// Whom the certificate is for. Node: `subject`.
+    pub fn subject(&self) -> DistinguishedName {
+        distinguished_name(&self.0.subject())
+    }
+
+    /// Who issued the certificate. Node: `issuer`.
+    pub fn issuer(&self) -> DistinguishedName {
+        distinguished_name(&self.0.issuer())
+    }
+
+    /// Further names that the certificate is for; `None` without the extension.
+    pub fn alternative_names(&self) -> Option<Vec<GeneralName>> {
+        Some(self.0.alternative_names()?.into_iter().map(general_name).collect())
+    }
+
+    /// The alternative names as one text. Node: `subjectaltname`.
+    pub fn subject_alt_name(&self) -> Option<String> {
+        self.alternative_names().map(|names| subject_alt_name_text(&names))
+    }
+
+    /// Not valid before this time, as `Aug 14 00:00:00 2017 GMT`. Node: `valid_from`.
+    pub fn valid_from(&self) -> String {
+        self.0.not_before()
+    }
+
+    /// Not valid after this time. Node: `valid_to`.
+    pub fn valid_to(&self) -> String {
+        self.0.not_after()
+    }
+
+    /// The serial number in hexadecimal. Node: `serialNumber`.
+    pub fn serial_number(&self) -> String {
+        self.0.serial_number()
+    }
+
+    /// The SHA-1 digest of the DER form, as `2A:7A:…`. Node: `fingerprint`.
+    pub fn fingerprint(&self) -> String {
+        colon_separated(&self.0.sha1())
+    }
+
+    /// The SHA-256 digest of the DER form, as `2A:7A:…`. Node: `fingerprint256`.
+    pub fn fingerprint256(&self) -> String {
+        colon_separated(&self.0.sha256())
+    }
+
+    /// The public key's kind (`RSA`, `EC`, …) and size in bits; `None` when it cannot be read. Node: `bits`.
+    pub fn public_key(&self) -> Option<(&'static str, u32)> {
+        self.0.public_key()
+    }
+
+    /// Whether the certificate is for this host name or IP address, by RFC 6125 as Node.js applies it.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] with code `ERR_TLS_CERT_ALTNAME_INVALID` when it is not.
+    ///
+    /// Node: `tls.checkServerIdentity(hostname, cert)`.
+    pub fn check_server_identity(&self, hostname: &str) -> Result<(), Error> {
+        let names = self.alternative_names();
+        let checked: Result<(), IdentityMismatch> =
+            check_server_identity(hostname, &self.subject(), names.as_deref());
+        checked.map_err(|mismatch| Error::Identity(mismatch.into()))
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Certificate({})", self.subject())
+    }
+}
+
+fn distinguished_name(attributes: &[NameAttribute]) -> DistinguishedName {
+    let same_set = |a: &NameAttribute, b: &NameAttribute| a.set == b.set;
+    let pair = |attribute: &NameAttribute| (attribute.key.clone(), attribute.value.clone());
+    DistinguishedName::new(attributes.chunk_by(same_set).map(|rdn| rdn.iter().map(pair).collect()).collect())
+}
+
+fn general_name(name: AlternativeName) -> GeneralName {
+    match name {
+        AlternativeName::Dns(bytes) => GeneralName::Dns(bytes),
+        AlternativeName::Ip(bytes) => GeneralName::Ip(bytes),
+        AlternativeName::Uri(bytes) => GeneralName::Uri(bytes),
+        AlternativeName::Email(bytes) => GeneralName::Email(bytes),
+        AlternativeName::Directory(name) => GeneralName::DirName(distinguished_name(&name).rfc2253()),
+        AlternativeName::RegisteredId(id) => GeneralName::RegisteredId(id),
+        AlternativeName::Other => GeneralName::Other,
+    }
+}
+
+fn colon_separated(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}

@@ -1,0 +1,70 @@
+//! Cipher suites: the default list of the manual, and how one list serves two of OpenSSL's.
+
+use std::fmt;
+
+/// The default of `ciphers`, as the manual gives it. Node: `tls.DEFAULT_CIPHERS`.
+pub const DEFAULT_CIPHERS: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:\
+ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:\
+DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA256:DHE-RSA-AES128-SHA256:ECDHE-RSA-AES256-SHA384:\
+DHE-RSA-AES256-SHA384:ECDHE-RSA-AES256-SHA256:DHE-RSA-AES256-SHA256:HIGH:\
+!aNULL:!eNULL:!EXPORT:!DES:!RC4:!MD5:!PSK:!SRP:!CAMELLIA";
+
+/// A cipher suite that was negotiated. Node: `getCipher()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CipherSuite {
+    /// OpenSSL's name, such as `ECDHE-RSA-AES128-GCM-SHA256`.
+    pub name: &'static str,
+    /// The IETF's name, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
+    pub standard_name: &'static str,
+    /// The first protocol version that has it, such as `TLSv1.2`.
+    pub version: &'static str,
+}
+
+impl From<nodetls_openssl::CipherSuite> for CipherSuite {
+    fn from(suite: nodetls_openssl::CipherSuite) -> Self {
+        Self { name: suite.name, standard_name: suite.standard_name, version: suite.version }
+    }
+}
+
+impl fmt::Display for CipherSuite {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name)
+    }
+}
+
+/// One `ciphers` option taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CipherLists {
+    /// Names for TLS 1.3: those that begin with `TLS_`.
+    pub(crate) tls1_3: String,
+    /// The rest, in the format of `openssl-ciphers(1)`.
+    pub(crate) tls1_2: String,
+}
+
+impl CipherLists {
+    pub(crate) fn parse(ciphers: &str) -> Self {
+        let named = |wanted: bool| {
+            let chosen = ciphers.split(':').map(str::trim).filter(|name| !name.is_empty());
+            chosen.filter(|name| name.starts_with("TLS_") == wanted).collect::<Vec<_>>().join(":")
+        };
+        Self { tls1_3: named(true), tls1_2: named(false) }
+    }
+
+    /// Whether the list sets a security level of its own (`@SECLEVEL=n`).
+    pub(crate) fn names_security_level(&self) -> bool {
+        self.tls1_2.contains("@SECLEVEL")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tls_1_3_are_told_from_the_others() {
+        let lists = CipherLists::parse("TLS_AES_128_GCM_SHA256:HIGH: TLS_AES_256_GCM_SHA384:!aNULL:");
+        assert_eq!(lists.tls1_3, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
+        assert_eq!(lists.tls1_2, "HIGH:!aNULL");
+    }
+}

@@ -1,0 +1,587 @@
+//! The ClientHello message (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2), read before OpenSSL sees it.
+//!
+//! A server must know the name, the protocols and the pre-shared key identities that a client offers before
+//! it can choose how to answer. [`HelloDeframer`] finds the message in the first records of a connection
+//! without consuming them, and [`ClientHello`] reads it. What is checked here is the structure; whether the
+//! values make sense, and which alert goes out if not, stays with OpenSSL, which reads the same bytes
+//! afterwards.
+//!
+//! All work is bounded by [`MAX_MESSAGE_LENGTH`], and every byte here comes from a peer nobody trusts yet.
+
+use std::fmt;
+use std::ops::Range;
+
+use thiserror::Error;
+
+/// The most bytes that a ClientHello may have after its four-byte header: 65,536.
+pub const MAX_MESSAGE_LENGTH: usize = 65_536;
+
+/// RFC 8446 §5.1: "The length MUST NOT exceed 2^14 bytes."
+const MAX_RECORD_LENGTH: usize = 16_384;
+const RECORD_HEADER_LENGTH: usize = 5;
+const MESSAGE_HEADER_LENGTH: usize = 4;
+const RECORD_TYPE_HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const TLS_1_2: u16 = 0x0303;
+
+/// Numbers of the extensions that are read here (IANA, TLS ExtensionType Values).
+mod extension {
+    pub(super) const SERVER_NAME: u16 = 0;
+    pub(super) const STATUS_REQUEST: u16 = 5;
+    pub(super) const SUPPORTED_GROUPS: u16 = 10;
+    pub(super) const SIGNATURE_ALGORITHMS: u16 = 13;
+    pub(super) const ALPN: u16 = 16;
+    pub(super) const SESSION_TICKET: u16 = 35;
+    pub(super) const PRE_SHARED_KEY: u16 = 41;
+    pub(super) const SUPPORTED_VERSIONS: u16 = 43;
+}
+
+/// What is wrong with the structure of a ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The message is not a ClientHello, but a handshake message of this type.
+    #[error("handshake message of type {0} where a ClientHello was due")]
+    NotClientHello(u8),
+    /// A field reaches beyond the end of what contains it.
+    #[error("{field} reaches beyond its end")]
+    Truncated {
+        /// The name of the field in the RFC.
+        field: &'static str,
+    },
+    /// A field has a length which the RFC does not allow.
+    #[error("{field} has an illegal length")]
+    Length {
+        /// The name of the field in the RFC.
+        field: &'static str,
+    },
+    /// Bytes are left over after the last part of a field.
+    #[error("{field} has trailing bytes")]
+    TrailingBytes {
+        /// The name of the field in the RFC.
+        field: &'static str,
+    },
+    /// The server_name is not one host name in ASCII without NUL.
+    #[error("server_name is not one host name in ASCII")]
+    ServerName,
+    /// An extension of this type was sent twice.
+    #[error("extension {0} was sent twice")]
+    DuplicateExtension(u16),
+    /// A handshake record is empty.
+    #[error("empty handshake record")]
+    EmptyRecord,
+}
+
+/// The ClientHello of a connection, as the client sent it.
+///
+/// Numbers (cipher suites, groups, …) are those of the IANA registries and may be unknown or GREASE (RFC
+/// 8701).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientHello {
+    raw: Box<[u8]>,
+    legacy_version: u16,
+    random: [u8; 32],
+    session_id: Range<usize>,
+    cipher_suites: Box<[u16]>,
+    extensions: Box<[(u16, Range<usize>)]>,
+    offers: Box<Offers>,
+}
+
+/// What the extensions say that are read here.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Offers {
+    server_name: Option<String>,
+    alpn_protocols: Vec<Vec<u8>>,
+    supported_versions: Option<Vec<u16>>,
+    supported_groups: Vec<u16>,
+    signature_schemes: Vec<u16>,
+    psk_identities: Vec<Range<usize>>,
+    requests_ocsp: bool,
+}
+
+impl ClientHello {
+    /// Reads a whole handshake message, its four-byte header included.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the structure is wrong anywhere, also in an extension that the server will not
+    /// use.
+    pub fn parse(message: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(message);
+        match reader.u8("handshake header")? {
+            CLIENT_HELLO => {}
+            other => return Err(DecodeError::NotClientHello(other)),
+        }
+        let mut body = reader.vector(3, "ClientHello")?;
+        reader.finish("ClientHello")?;
+        if body.len() > MAX_MESSAGE_LENGTH {
+            return Err(DecodeError::Length { field: "ClientHello" });
+        }
+        let legacy_version = body.u16("legacy_version")?;
+        let random = body.array("random")?;
+        let session_id = body.vector(1, "legacy_session_id")?;
+        if session_id.len() > 32 {
+            return Err(DecodeError::Length { field: "legacy_session_id" });
+        }
+        let cipher_suites = body.u16_list(2, "cipher_suites")?;
+        body.non_empty_vector(1, "legacy_compression_methods")?;
+        let extensions = read_extensions(&mut body)?;
+        let mut offers = Offers::default();
+        for (kind, range) in &extensions {
+            offers.read(*kind, Reader { message, range: range.clone() })?;
+        }
+        Ok(Self {
+            raw: message.into(),
+            legacy_version,
+            random,
+            session_id: session_id.range,
+            cipher_suites: cipher_suites.into(),
+            extensions: extensions.into(),
+            offers: Box::new(offers),
+        })
+    }
+
+    /// The whole handshake message, its four-byte header included.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The legacy_version field, which is 0x0303 in TLS 1.2 and 1.3.
+    #[must_use]
+    pub const fn legacy_version(&self) -> u16 {
+        self.legacy_version
+    }
+
+    /// The client's random value.
+    #[must_use]
+    pub const fn random(&self) -> &[u8; 32] {
+        &self.random
+    }
+
+    /// The legacy_session_id, 0 to 32 bytes: in TLS 1.2 the session that the client wants to resume.
+    #[must_use]
+    pub fn session_id(&self) -> &[u8] {
+        self.slice(&self.session_id)
+    }
+
+    /// The cipher suites in the client's order, signalling values such as 0x00FF included.
+    #[must_use]
+    pub fn cipher_suites(&self) -> &[u16] {
+        &self.cipher_suites
+    }
+
+    /// Type and content of each extension, in the order sent.
+    pub fn extensions(&self) -> impl Iterator<Item = (u16, &[u8])> {
+        self.extensions.iter().map(|(kind, range)| (*kind, self.slice(range)))
+    }
+
+    /// The content of one extension, or `None` when it was not sent.
+    #[must_use]
+    pub fn extension(&self, kind: u16) -> Option<&[u8]> {
+        self.extensions().find(|(sent, _)| *sent == kind).map(|(_, content)| content)
+    }
+
+    /// The server name (RFC 6066 §3) in lower-case ASCII, 1 to 255 bytes, or `None` when none was sent.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.offers.server_name.as_deref()
+    }
+
+    /// The protocols of the ALPN extension (RFC 7301 §3.1) in the client's order; empty when it was not sent.
+    #[must_use]
+    pub fn alpn_protocols(&self) -> &[Vec<u8>] {
+        &self.offers.alpn_protocols
+    }
+
+    /// The versions of the supported_versions extension (RFC 8446 §4.2.1) in the client's order, or just the
+    /// [`legacy_version`](Self::legacy_version) when it was not sent.
+    #[must_use]
+    pub fn supported_versions(&self) -> Vec<u16> {
+        self.offers.supported_versions.clone().unwrap_or_else(|| vec![self.legacy_version])
+    }
+
+    /// Whether the client can speak this version (0x0303 for TLS 1.2, 0x0304 for TLS 1.3).
+    #[must_use]
+    pub fn supports_version(&self, version: u16) -> bool {
+        match &self.offers.supported_versions {
+            Some(versions) => versions.contains(&version),
+            // RFC 8446 §4.2.1: "If this extension is not present, servers … MUST negotiate TLS 1.2 or prior".
+            // The one number then stands for itself and all older versions (RFC 5246 appendix E.1).
+            None => (0x0300..=self.legacy_version.min(TLS_1_2)).contains(&version),
+        }
+    }
+
+    /// The key exchange groups (RFC 8446 §4.2.7) in the client's order; empty when the extension was not
+    /// sent.
+    #[must_use]
+    pub fn supported_groups(&self) -> &[u16] {
+        &self.offers.supported_groups
+    }
+
+    /// The signature_algorithms (RFC 8446 §4.2.3) in the client's order; empty when the extension was not
+    /// sent.
+    #[must_use]
+    pub fn signature_schemes(&self) -> &[u16] {
+        &self.offers.signature_schemes
+    }
+
+    /// The session ticket of TLS 1.2 (RFC 5077 §3.2): empty when the client only asks for one, `None` when it
+    /// does not know tickets.
+    #[must_use]
+    pub fn session_ticket(&self) -> Option<&[u8]> {
+        self.extension(extension::SESSION_TICKET)
+    }
+
+    /// The identities of the pre_shared_key extension (RFC 8446 §4.2.11) in the client's order, external keys
+    /// and TLS 1.3 tickets alike.
+    #[must_use]
+    pub fn psk_identities(&self) -> Vec<&[u8]> {
+        self.offers.psk_identities.iter().map(|range| self.slice(range)).collect()
+    }
+
+    /// Whether the client asks for a stapled OCSP response (RFC 6066 §8).
+    #[must_use]
+    pub fn requests_ocsp(&self) -> bool {
+        self.offers.requests_ocsp
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.raw.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// Leaves out the random value, the tickets and the identities, which tell who the client is.
+impl fmt::Debug for ClientHello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extensions: Vec<u16> = self.extensions().map(|(kind, _)| kind).collect();
+        f.debug_struct("ClientHello")
+            .field("length", &self.raw.len())
+            .field("server_name", &self.server_name())
+            .field("alpn_protocols", &self.alpn_protocols())
+            .field("supported_versions", &self.supported_versions())
+            .field("cipher_suites", &self.cipher_suites)
+            .field("extensions", &extensions)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_extensions(body: &mut Reader<'_>) -> Result<Vec<(u16, Range<usize>)>, DecodeError> {
+    // RFC 5246 §7.4.1.2: "The presence of extensions can be detected by determining whether there are bytes
+    // following the compression_methods".
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut reader = body.vector(2, "extensions")?;
+    body.finish("ClientHello")?;
+    let mut extensions = Vec::new();
+    while !reader.is_empty() {
+        let kind = reader.u16("extension_type")?;
+        extensions.push((kind, reader.vector(2, "extension_data")?.range));
+    }
+    // RFC 8446 §4.2: "There MUST NOT be more than one extension of the same type". Sorting keeps thousands of
+    // tiny extensions from costing the square of their number.
+    let mut kinds: Vec<u16> = extensions.iter().map(|(kind, _)| *kind).collect();
+    kinds.sort_unstable();
+    match kinds.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(DecodeError::DuplicateExtension(pair[0])),
+        None => Ok(extensions),
+    }
+}
+
+impl Offers {
+    fn read(&mut self, kind: u16, content: Reader<'_>) -> Result<(), DecodeError> {
+        match kind {
+            extension::SERVER_NAME => self.server_name = Some(read_server_name(content)?),
+            extension::STATUS_REQUEST => self.requests_ocsp = read_status_request(content)?,
+            extension::SUPPORTED_GROUPS => {
+                self.supported_groups = content.only_u16_list(2, "supported_groups")?;
+            }
+            extension::SIGNATURE_ALGORITHMS => {
+                self.signature_schemes = content.only_u16_list(2, "signature_algorithms")?;
+            }
+            extension::ALPN => self.alpn_protocols = read_alpn(content)?,
+            extension::PRE_SHARED_KEY => self.psk_identities = read_psk_identities(content)?,
+            extension::SUPPORTED_VERSIONS => {
+                self.supported_versions = Some(content.only_u16_list(1, "supported_versions")?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// RFC 6066 §3 knows one type of name and allows one name of a type, hence a list of one host_name.
+fn read_server_name(mut content: Reader<'_>) -> Result<String, DecodeError> {
+    let mut list = content.non_empty_vector(2, "server_name_list")?;
+    content.finish("server_name")?;
+    if list.u8("name_type")? != 0 {
+        return Err(DecodeError::ServerName);
+    }
+    let name = list.vector(2, "HostName")?.bytes();
+    if name.is_empty() || name.len() > 255 || !list.is_empty() || name.contains(&0) {
+        return Err(DecodeError::ServerName);
+    }
+    let name = str::from_utf8(name).map_err(|_| DecodeError::ServerName)?;
+    if name.is_ascii() { Ok(name.to_ascii_lowercase()) } else { Err(DecodeError::ServerName) }
+}
+
+/// RFC 6066 §8. A type of status other than ocsp has a content nobody knows, and asks for nothing we have.
+fn read_status_request(mut content: Reader<'_>) -> Result<bool, DecodeError> {
+    if content.u8("status_type")? != 1 {
+        return Ok(false);
+    }
+    content.vector(2, "responder_id_list")?;
+    content.vector(2, "request_extensions")?;
+    content.finish("status_request")?;
+    Ok(true)
+}
+
+fn read_alpn(mut content: Reader<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
+    let mut list = content.non_empty_vector(2, "protocol_name_list")?;
+    content.finish("application_layer_protocol_negotiation")?;
+    let mut protocols = Vec::new();
+    while !list.is_empty() {
+        // RFC 7301 §3.1: "Empty strings MUST NOT be included".
+        protocols.push(list.non_empty_vector(1, "ProtocolName")?.bytes().to_vec());
+    }
+    Ok(protocols)
+}
+
+/// RFC 8446 §4.2.11: the identities with their ages, then the binders, which are only walked over.
+fn read_psk_identities(mut content: Reader<'_>) -> Result<Vec<Range<usize>>, DecodeError> {
+    let mut list = content.non_empty_vector(2, "identities")?;
+    let mut identities = Vec::new();
+    while !list.is_empty() {
+        identities.push(list.non_empty_vector(2, "PskIdentity.identity")?.range);
+        list.array::<4>("obfuscated_ticket_age")?;
+    }
+    let mut binders = content.non_empty_vector(2, "binders")?;
+    while !binders.is_empty() {
+        binders.non_empty_vector(1, "PskBinderEntry")?;
+    }
+    content.finish("pre_shared_key")?;
+    Ok(identities)
+}
+
+/// A part of the message that is being read; ranges are those of the whole message.
+struct Reader<'a> {
+    message: &'a [u8],
+    range: Range<usize>,
+}
+
+impl<'a> Reader<'a> {
+    const fn new(message: &'a [u8]) -> Self {
+        Self { message, range: 0..message.len() }
+    }
+
+    fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.message.get(self.range.clone()).unwrap_or_default()
+    }
+
+    fn take(&mut self, length: usize, field: &'static str) -> Result<Self, DecodeError> {
+        if length > self.len() {
+            return Err(DecodeError::Truncated { field });
+        }
+        let start = self.range.start;
+        self.range.start += length;
+        Ok(Self { message: self.message, range: start..start + length })
+    }
+
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        self.take(N, field)?.bytes().try_into().map_err(|_| DecodeError::Truncated { field })
+    }
+
+    fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
+        self.array(field).map(u8::from_be_bytes)
+    }
+
+    fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+        self.array(field).map(u16::from_be_bytes)
+    }
+
+    /// A variable-length vector (RFC 8446 §3.4) whose length field has `width` bytes.
+    fn vector(&mut self, width: usize, field: &'static str) -> Result<Self, DecodeError> {
+        let length = self.take(width, field)?.bytes();
+        let length = length.iter().fold(0usize, |sum, byte| (sum << 8) | usize::from(*byte));
+        self.take(length, field)
+    }
+
+    fn non_empty_vector(&mut self, width: usize, field: &'static str) -> Result<Self, DecodeError> {
+        let vector = self.vector(width, field)?;
+        if vector.is_empty() { Err(DecodeError::Length { field }) } else { Ok(vector) }
+    }
+
+    fn u16_list(&mut self, width: usize, field: &'static str) -> Result<Vec<u16>, DecodeError> {
+        let vector = self.non_empty_vector(width, field)?;
+        let (pairs, rest) = vector.bytes().as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(DecodeError::Length { field });
+        }
+        Ok(pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect())
+    }
+
+    /// The content of an extension that is nothing but such a list.
+    fn only_u16_list(mut self, width: usize, field: &'static str) -> Result<Vec<u16>, DecodeError> {
+        let list = self.u16_list(width, field)?;
+        self.finish(field)?;
+        Ok(list)
+    }
+
+    fn finish(&self, field: &'static str) -> Result<(), DecodeError> {
+        if self.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes { field }) }
+    }
+}
+
+/// What the first bytes of a connection turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inspection {
+    /// So far it may become a ClientHello; more bytes are needed.
+    Incomplete,
+    /// It is not a TLS ClientHello. OpenSSL answers with the alert that is due.
+    NotTls,
+    /// It is a CLIENT-HELLO of SSL 2.0 (RFC 5246 appendix E.2).
+    Sslv2,
+    /// A record exceeds 16,384 bytes, or the message [`MAX_MESSAGE_LENGTH`].
+    Oversized,
+    /// It is a ClientHello whose structure is wrong.
+    Malformed(DecodeError),
+    /// It is this ClientHello. Other bytes may follow it.
+    Hello(ClientHello),
+}
+
+/// Finds the ClientHello in the first bytes that a server receives, without consuming them.
+///
+/// It remembers the records that it has walked over, so that a client which sends its hello byte by byte,
+/// each in a record of its own, costs no more than one that does not.
+#[derive(Clone, Debug, Default)]
+pub struct HelloDeframer {
+    /// Where the first record begins that has not yet arrived in full.
+    position: usize,
+    /// Bytes of the message in the records before it.
+    gathered: usize,
+    /// The first bytes of the message, of which `gathered` are known.
+    header: [u8; MESSAGE_HEADER_LENGTH],
+}
+
+/// Inspects bytes of a connection that are there all at once; see [`HelloDeframer::inspect`].
+#[must_use]
+pub fn inspect(buffered: &[u8]) -> Inspection {
+    HelloDeframer::new().inspect(buffered)
+}
+
+impl HelloDeframer {
+    /// Makes a deframer for a new connection.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { position: 0, gathered: 0, header: [0; MESSAGE_HEADER_LENGTH] }
+    }
+
+    /// Says what the bytes are that have arrived since the connection began.
+    ///
+    /// `buffered` always begins with the connection's first byte, and only grows from call to call. After any
+    /// other result than [`Inspection::Incomplete`] the deframer has done its work.
+    ///
+    /// The verdict falls before `buffered` reaches 400 kB: records of one byte, six bytes each, for the longest
+    /// message.
+    pub fn inspect(&mut self, buffered: &[u8]) -> Inspection {
+        loop {
+            let rest = buffered.get(self.position..).unwrap_or_default();
+            let record = match Record::peek(rest, self.position == 0) {
+                Ok(record) => record,
+                Err(verdict) => return verdict,
+            };
+            let header = self.header_with(record.present);
+            let known = self.gathered + record.present.len();
+            match message_length(header, known) {
+                Ok(Some(length)) if known >= length => return parse_records(buffered, length),
+                Ok(_) => {}
+                Err(verdict) => return verdict,
+            }
+            if record.present.len() < record.length {
+                return Inspection::Incomplete;
+            }
+            self.header = header;
+            self.gathered = known;
+            self.position += RECORD_HEADER_LENGTH + record.length;
+        }
+    }
+
+    fn header_with(&self, present: &[u8]) -> [u8; MESSAGE_HEADER_LENGTH] {
+        let mut header = self.header;
+        for (place, byte) in header.iter_mut().skip(self.gathered).zip(present) {
+            *place = *byte;
+        }
+        header
+    }
+}
+
+/// Length of the whole message with its header, once enough bytes of it are known.
+fn message_length(header: [u8; MESSAGE_HEADER_LENGTH], known: usize) -> Result<Option<usize>, Inspection> {
+    let [kind, length @ ..] = header;
+    if known >= 1 && kind != CLIENT_HELLO {
+        return Err(Inspection::NotTls);
+    }
+    if known < MESSAGE_HEADER_LENGTH {
+        return Ok(None);
+    }
+    let length = length.iter().fold(0usize, |sum, byte| (sum << 8) | usize::from(*byte));
+    if length > MAX_MESSAGE_LENGTH {
+        Err(Inspection::Oversized)
+    } else {
+        Ok(Some(MESSAGE_HEADER_LENGTH + length))
+    }
+}
+
+fn parse_records(buffered: &[u8], length: usize) -> Inspection {
+    let mut message = Vec::with_capacity(length);
+    let mut rest = buffered;
+    while message.len() < length {
+        let Ok(record) = Record::peek(rest, false) else { return Inspection::Incomplete };
+        let wanted = record.present.len().min(length - message.len());
+        message.extend_from_slice(&record.present[..wanted]);
+        rest = rest.get(RECORD_HEADER_LENGTH + record.length..).unwrap_or_default();
+    }
+    ClientHello::parse(&message).map_or_else(Inspection::Malformed, Inspection::Hello)
+}
+
+/// A handshake record, of whose content only the first bytes may have arrived.
+struct Record<'a> {
+    length: usize,
+    present: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record header; what is wrong is said as early as the bytes allow.
+    fn peek(bytes: &'a [u8], is_first: bool) -> Result<Self, Inspection> {
+        match bytes {
+            [] => return Err(Inspection::Incomplete),
+            [RECORD_TYPE_HANDSHAKE] | [RECORD_TYPE_HANDSHAKE, 3, ..] => {}
+            // RFC 5246 appendix E.2: the high bit of a two-byte length, then the message type 1.
+            [0x80..=0xFF, _, 1, ..] if is_first => return Err(Inspection::Sslv2),
+            [0x80..=0xFF] | [0x80..=0xFF, _] if is_first => return Err(Inspection::Incomplete),
+            _ => return Err(Inspection::NotTls),
+        }
+        let [_, _, _, high, low, rest @ ..] = bytes else { return Err(Inspection::Incomplete) };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if length > MAX_RECORD_LENGTH {
+            return Err(Inspection::Oversized);
+        }
+        // RFC 8446 §5.1: "Implementations MUST NOT send zero-length fragments of Handshake types".
+        if length == 0 {
+            return Err(Inspection::Malformed(DecodeError::EmptyRecord));
+        }
+        Ok(Self { length, present: &rest[..rest.len().min(length)] })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! A server before its handshake: the client's first message is read, and what depends on it is decided.
+//!
+//! The order of the questions stands in [`Decision`]. OpenSSL comes in when all are answered, and gets the very bytes
+//! that were received. Bytes that are no ClientHello go to OpenSSL at once, which knows the fitting alert.
+
+use nodetls_openssl::{Ciphertext, Ssl};
+
+use super::question::{
+    AskClientHello, AskResumeSession, AskSelectAlpn, AskSelectContext, ClientHelloAnswer, SelectAlpnAnswer,
+};
+use super::{Connection, Phase, Role};
+use crate::client_hello::{ClientHello, HelloDeframer, Inspection};
+use crate::context::SecureContext;
+use crate::error::{AlertDescription, Error};
+use crate::event::Event;
+use crate::options::{ServerOptions, Side};
+use crate::session::Session;
+
+/// TLS 1.3's number on the wire.
+const TLS1_3: u16 = 0x0304;
+
+/// What is decided before OpenSSL's handshake, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Decision {
+    #[default]
+    Receive,
+    ClientHello,
+    Context,
+    Alpn,
+    Session,
+    Start,
+}
+
+/// The state of these decisions.
+#[derive(Debug, Default)]
+pub(super) struct Accepting {
+    received: Ciphertext,
+    deframer: HelloDeframer,
+    next: Decision,
+    hello: Option<ClientHello>,
+    alpn: Option<Vec<u8>>,
+    session: Option<Session>,
+}
+
+impl Accepting {
+    pub(super) fn received(&self) -> &Ciphertext {
+        &self.received
+    }
+
+    pub(super) fn received_mut(&mut self) -> &mut Ciphertext {
+        &mut self.received
+    }
+
+    /// The id of a session that the client hopes to find in the server's store.
+    ///
+    /// TLS 1.2: the session id, unless the client brings a ticket (RFC 5077 §3.4). In TLS 1.3 there are no such ids;
+    /// the field only looks like one (RFC 8446 §4.1.2).
+    fn wanted_session(&self) -> Option<Vec<u8>> {
+        let hello = self.hello.as_ref()?;
+        let has_ticket = hello.session_ticket().is_some_and(|ticket| !ticket.is_empty());
+        let id = hello.session_id();
+        (!id.is_empty() && !has_ticket && !hello.supports_version(TLS1_3)).then(|| id.to_vec())
+    }
+}
+
+impl Connection {
+    fn accepting(&mut self) -> Option<(&mut Accepting, &ServerOptions)> {
+        match (&mut self.phase, &self.role) {
+            (Phase::Accepting(accepting), Role::Server(options)) => Some((accepting, options)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn advance_accepting(&mut self) {
+        let Some((accepting, _)) = self.accepting() else { return };
+        match accepting.next {
+            Decision::Receive => self.receive_hello(),
+            Decision::ClientHello => self.ask_client_hello(),
+            Decision::Context => self.ask_context(),
+            Decision::Alpn => self.ask_alpn(),
+            Decision::Session => self.ask_session(),
+            Decision::Start => self.start_server_handshake(),
+        }
+    }
+
+    fn receive_hello(&mut self) {
+        let eof = self.eof;
+        let Some((accepting, _)) = self.accepting() else { return };
+        let inspection = accepting.deframer.inspect(accepting.received.as_slice());
+        match inspection {
+            Inspection::Incomplete if eof => self.fail(Error::Truncated { during_handshake: true }),
+            Inspection::Incomplete if accepting.received.room() > 0 => {}
+            Inspection::Incomplete | Inspection::Oversized => {
+                self.refuse(
+                    "ERR_SSL_EXCESSIVE_MESSAGE_SIZE",
+                    "excessive message size",
+                    AlertDescription::RECORD_OVERFLOW,
+                );
+            }
+            Inspection::Sslv2 => {
+                self.refuse("ERR_SSL_UNSUPPORTED_PROTOCOL", "SSL 2.0", AlertDescription::PROTOCOL_VERSION);
+            }
+            Inspection::Malformed(error) => {
+                self.refuse("ERR_SSL_BAD_EXTENSION", &error.to_string(), AlertDescription::DECODE_ERROR);
+            }
+            // Too little to judge goes to OpenSSL too: it answers nothing before it has seen enough.
+            Inspection::NotTls => self.decided(Decision::Start),
+            Inspection::Hello(hello) => {
+                let name = hello.server_name().map(str::to_owned);
+                accepting.hello = Some(hello);
+                self.server_name = name;
+                self.decided(Decision::ClientHello);
+            }
+        }
+    }
+
+    fn decided(&mut self, next: Decision) {
+        if let Some((accepting, _)) = self.accepting() {
+            accepting.next = next;
+            self.has_input = true;
+        }
+    }
+
+    /// Ends the connection with an alert before keys exist, so that the alert is made here.
+    fn refuse(&mut self, code: &str, reason: &str, alert: AlertDescription) {
+        self.early_alert = alert.to_plaintext_record().to_vec();
+        self.fail(Error::protocol(code, reason, Some(alert), Side::Server));
+    }
+
+    fn hello(&mut self) -> Option<ClientHello> {
+        self.accepting().and_then(|(accepting, _)| accepting.hello.clone())
+    }
+
+    // ---- the questions, in order ----
+
+    fn ask_client_hello(&mut self) {
+        let Some(hello) = self.hello() else { return };
+        self.ask(|_| AskClientHello { hello }, Event::ClientHello);
+    }
+
+    pub(super) fn client_hello_answered(&mut self, answer: ClientHelloAnswer) -> Result<(), Error> {
+        match answer {
+            ClientHelloAnswer::Continue => self.decided(Decision::Context),
+            ClientHelloAnswer::Refuse(alert) => {
+                self.refuse("ERR_TLS_CLIENT_HELLO_REFUSED", "the client's hello was refused", alert);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_context(&mut self) {
+        let (Some(hello), Some(server_name)) = (self.hello(), self.server_name.clone()) else {
+            return self.decided(Decision::Alpn);
+        };
+        self.ask(|_| AskSelectContext { server_name, hello }, Event::SelectContext);
+    }
+
+    pub(super) fn context_answered(&mut self, answer: Option<SecureContext>) -> Result<(), Error> {
+        if let Some(context) = answer.or_else(|| self.context_by_name()) {
+            self.context = context;
+        }
+        self.decided(Decision::Alpn);
+        Ok(())
+    }
+
+    fn context_by_name(&self) -> Option<SecureContext> {
+        match &self.role {
+            Role::Server(options) => options.contexts.find(self.server_name.as_deref()?).cloned(),
+            Role::Client(_) => None,
+        }
+    }
+
+    fn ask_alpn(&mut self) {
+        let protocols = self.hello().map(|hello| hello.alpn_protocols().to_vec()).unwrap_or_default();
+        if protocols.is_empty() {
+            return self.decided(Decision::Session);
+        }
+        let ask = |this: &mut Self| AskSelectAlpn { protocols, server_name: this.server_name.clone() };
+        self.ask(ask, Event::SelectAlpn);
+    }
+
+    pub(super) fn alpn_answered(&mut self, answer: SelectAlpnAnswer) -> Result<(), Error> {
+        let Some((accepting, options)) = self.accepting() else { return Ok(()) };
+        let offered = accepting.hello.as_ref().map(ClientHello::alpn_protocols).unwrap_or_default();
+        let selected = match answer {
+            // RFC 7301 §3.2: "In the event that the server supports no protocols that the client advertises, then the
+            // server SHALL respond with a fatal "no_application_protocol" alert." A server without ALPN stays silent.
+            SelectAlpnAnswer::ByPreference if options.alpn_protocols.is_empty() => Ok(None),
+            SelectAlpnAnswer::ByPreference => {
+                let first = options.alpn_protocols.iter().find(|protocol| offered.contains(protocol));
+                first.cloned().map(Some).ok_or("ERR_SSL_NO_APPLICATION_PROTOCOL")
+            }
+            SelectAlpnAnswer::Protocol(protocol) if offered.contains(&protocol) => Ok(Some(protocol)),
+            SelectAlpnAnswer::Protocol(_) => Err("ERR_TLS_ALPN_CALLBACK_INVALID_RESULT"),
+            SelectAlpnAnswer::Refuse => Err("ERR_SSL_NO_APPLICATION_PROTOCOL"),
+        };
+        match selected {
+            Ok(protocol) => {
+                accepting.alpn = protocol;
+                self.decided(Decision::Session);
+            }
+            Err(code) => {
+                let reason = "the client offers no application protocol that is acceptable";
+                self.refuse(code, reason, AlertDescription::NO_APPLICATION_PROTOCOL);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_session(&mut self) {
+        let wanted = self.accepting().and_then(|(accepting, _)| accepting.wanted_session());
+        match wanted {
+            Some(session_id) => self.ask(|_| AskResumeSession { session_id }, Event::ResumeSession),
+            None => self.decided(Decision::Start),
+        }
+    }
+
+    pub(super) fn resume_session_answered(&mut self, answer: Option<Session>) -> Result<(), Error> {
+        if let Some((accepting, _)) = self.accepting() {
+            accepting.session = answer;
+        }
+        self.decided(Decision::Start);
+        Ok(())
+    }
+
+    fn start_server_handshake(&mut self) {
+        let Some((accepting, _)) = self.accepting() else { return };
+        let Accepting { received, alpn, session, .. } = std::mem::take(accepting);
+        match self.server_ssl(received) {
+            Ok(mut ssl) => {
+                ssl.select_alpn_protocol(alpn);
+                ssl.provide_session(session.map(|session| session.0));
+                self.phase = Phase::Handshaking(ssl);
+                self.has_input = true;
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn server_ssl(&mut self, received: Ciphertext) -> Result<Ssl, Error> {
+        let mut ssl = Ssl::server(self.context.context(), received).map_err(Error::bug)?;
+        ssl.set_options(self.context.server_options());
+        self.authenticate_client(&mut ssl)?;
+        Ok(ssl)
+    }
+}

@@ -1,0 +1,303 @@
+//! OpenSSL's handshake and the decisions that come with the peer's certificate and after the last message.
+//!
+//! A client stops at the server's certificate, before it has proved anything about itself: a server that is refused
+//! gets the fitting alert and never sees the client's certificate. Where OpenSSL cannot stop (a server at the
+//! client's certificate, and either side when a session is resumed), everything is withheld from the peer until the
+//! decision is there.
+
+use std::sync::Arc;
+
+use nodetls_openssl::{OnVerify, Progress, Ssl, VerifyFinding, VerifyReport};
+
+use super::question::{AskNewSession, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
+use super::{Connection, Phase, Role};
+use crate::certificate::Certificate;
+use crate::context::SecureContext;
+use crate::error::{AlertDescription, Error, VerifyError, verify_code};
+use crate::event::Event;
+use crate::options::{ClientAuthentication, ClientOptions, Side, alpn_wire_form};
+use crate::secret::SecretBytes;
+use crate::session::{Session, client_binding, server_binding};
+
+/// `SSL_R_CERTIFICATE_VERIFY_FAILED`: OpenSSL's account of a refusal that was decided here.
+const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
+
+/// What is left to do after OpenSSL's handshake, in this order.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Judge a peer whose certificate was not judged during the handshake.
+    VerifyPeer,
+    /// Have a session stored.
+    NewSession(Session),
+    /// Tell the driver.
+    Secure,
+}
+
+pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Result<Ssl, Error> {
+    let mut ssl = Ssl::client(context.context()).map_err(Error::bug)?;
+    ssl.set_trust(&context.trust().store()?).map_err(Error::bug)?;
+    ssl.request_certificate(false, OnVerify::Suspend);
+    if let Some(name) = options.server_name.sni() {
+        ssl.set_server_name(name).map_err(Error::bug)?;
+    }
+    let alpn = alpn_wire_form(&options.alpn_protocols)?;
+    if !alpn.is_empty() {
+        ssl.offer_alpn_protocols(&alpn).map_err(Error::bug)?;
+    }
+    let binding = client_binding(context, options);
+    if let Some(session) = options.session.as_ref().filter(|session| session.is_bound_to(&binding)) {
+        // A session that this context cannot use is no error: a full handshake follows.
+        let _ = ssl.offer_session(&session.0);
+    }
+    Ok(ssl)
+}
+
+impl Connection {
+    /// What a server asks of its client, and what keeps its sessions apart from others.
+    pub(super) fn authenticate_client(&mut self, ssl: &mut Ssl) -> Result<(), Error> {
+        let Role::Server(options) = &self.role else { return Ok(()) };
+        let authentication = self.context.client_authentication().unwrap_or(options.client_authentication);
+        let binding = server_binding(&self.context, &options.session_id_context, authentication as u8);
+        ssl.set_session_id_context(&binding).map_err(Error::bug)?;
+        if authentication != ClientAuthentication::None {
+            ssl.set_trust(&self.context.trust().store()?).map_err(Error::bug)?;
+            let required = authentication == ClientAuthentication::Required;
+            let asked = options.questions.contains(QuestionKind::VerifyPeer);
+            let on_verify = if required && !asked { OnVerify::Enforce } else { OnVerify::Record };
+            ssl.request_certificate(required, on_verify);
+        }
+        self.client_authentication = authentication;
+        Ok(())
+    }
+
+    pub(super) fn advance_handshake(&mut self) {
+        let Phase::Handshaking(ssl) = &mut self.phase else { return };
+        let progress = ssl.handshake();
+        let alert = self.harvest();
+        match progress {
+            Ok(Progress::Done(())) => self.finish_handshake(),
+            Ok(Progress::WantRead) if self.eof => self.fail(Error::Truncated { during_handshake: true }),
+            Ok(Progress::WantRead) => {}
+            Ok(Progress::WantVerify) => self.ask_verify_peer(),
+            Ok(other) => self.fail(Error::bug(format_args!("the handshake wants {other:?}"))),
+            Err(stack) => {
+                let error = self.classify(&stack, alert);
+                self.fail(error);
+            }
+        }
+    }
+
+    /// Whose fault a failed OpenSSL call was.
+    pub(super) fn classify(&mut self, stack: &nodetls_openssl::ErrorStack, alert: Alerts) -> Error {
+        let side = self.side();
+        if let Some(received) = alert.received {
+            return Error::alert_received(stack, received, side);
+        }
+        let error = Error::from_openssl(stack, alert.sent, side);
+        if error.code() != CERTIFICATE_VERIFY_FAILED {
+            return error;
+        }
+        if let Some(rejection) = self.rejection.take() {
+            return with_alert(rejection, alert.sent);
+        }
+        let report = self.ssl().and_then(Ssl::verify_report);
+        match report.and_then(|report| report.findings.last()) {
+            Some(finding) => Error::Verify(Arc::new(verify_error(finding, side).with_alert(alert.sent))),
+            None => error,
+        }
+    }
+
+    /// Turns what the callbacks have recorded into events.
+    pub(super) fn harvest(&mut self) -> Alerts {
+        let client_binding = match &self.role {
+            Role::Client(options) => Some(client_binding(&self.context, options)),
+            Role::Server(_) => None,
+        };
+        let mut alerts = Alerts::default();
+        let Some(ssl) = self.ssl_mut() else { return alerts };
+        let (lines, sessions, records) = (ssl.take_key_log(), ssl.take_new_sessions(), ssl.take_alerts());
+        self.events.extend(lines.into_iter().map(|line| Event::KeyLog(SecretBytes::from(line.as_slice()))));
+        for session in sessions {
+            match &client_binding {
+                Some(binding) => self.client_session(&Session(session), binding),
+                None => self.steps.push_back(Step::NewSession(Session(session))),
+            }
+        }
+        for record in records {
+            let description = AlertDescription(record.description);
+            match (record.sent, record.fatal) {
+                (true, true) => alerts.sent = Some(description),
+                (false, true) => alerts.received = Some(description),
+                (false, false) => self.events.push_back(Event::AlertReceived(description)),
+                (true, false) => {}
+            }
+        }
+        alerts
+    }
+
+    fn client_session(&mut self, session: &Session, binding: &[u8; 32]) {
+        if !session.0.is_resumable() {
+            return;
+        }
+        match session.bound(binding) {
+            Ok(session) => self.events.push_back(Event::Session(session)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    // ---- the peer's certificate ----
+
+    /// What the default would object to the peer: the chain first, then the name.
+    fn objection(&self) -> Option<Error> {
+        let (ssl, side) = (self.ssl()?, self.side());
+        if let Some(finding) = self.chain_finding(ssl) {
+            return Some(Error::Verify(Arc::new(verify_error(&finding, side))));
+        }
+        match &self.role {
+            Role::Client(options) if !options.dangerous_skip_name_check => {
+                let leaf = self.peer_certificates().into_iter().next()?;
+                leaf.check_server_identity(&options.server_name.to_string()).err()
+            }
+            _ => None,
+        }
+    }
+
+    fn chain_finding(&self, ssl: &Ssl) -> Option<VerifyFinding> {
+        if let Some(report) = ssl.verify_report() {
+            return report.findings.last().cloned();
+        }
+        let code = match ssl.verify_result() {
+            // Node: a peer without a certificate is not authorized, although OpenSSL has nothing against it.
+            0 if ssl.peer_certificate().is_none() => verify_code::UNABLE_TO_GET_ISSUER_CERT,
+            code => code,
+        };
+        (code != 0).then_some(VerifyFinding { code, depth: 0, certificate: None })
+    }
+
+    fn ask_verify_peer(&mut self) {
+        self.held = !matches!(self.phase, Phase::Handshaking(_));
+        let facts = |this: &mut Self| AskVerifyPeer {
+            certificates: this.peer_certificates(),
+            objection: this.objection(),
+            server_name: match &this.role {
+                Role::Client(options) => Some(options.server_name.clone()),
+                Role::Server(_) => None,
+            },
+        };
+        self.ask(facts, Event::VerifyPeer);
+    }
+
+    pub(super) fn verify_peer_answered(&mut self, answer: VerifyPeerAnswer) -> Result<(), Error> {
+        let objection = self.objection();
+        let tolerated = match &self.role {
+            Role::Client(options) => options.dangerous_accept_unauthorized,
+            Role::Server(_) => self.client_authentication == ClientAuthentication::DangerousOptional,
+        };
+        let refused = match answer {
+            VerifyPeerAnswer::DangerousAccept => {
+                self.authorization.accept();
+                None
+            }
+            VerifyPeerAnswer::Reject(reason) => Some(Error::callback("ERR_TLS_PEER_REJECTED", reason)),
+            VerifyPeerAnswer::Agree => {
+                self.authorization.judge(objection.clone());
+                objection.filter(|_| !tolerated)
+            }
+        };
+        match refused {
+            None => self.peer_accepted(),
+            Some(error) => self.peer_refused(error),
+        }
+        Ok(())
+    }
+
+    fn peer_accepted(&mut self) {
+        self.held = false;
+        self.has_input = true;
+        if let Phase::Handshaking(ssl) = &mut self.phase {
+            ssl.answer_verification(Ok(()));
+        }
+    }
+
+    fn peer_refused(&mut self, error: Error) {
+        let number = match &error {
+            Error::Verify(error) => error.number(),
+            Error::Identity(_) => verify_code::HOSTNAME_MISMATCH,
+            _ => verify_code::APPLICATION_VERIFICATION,
+        };
+        match &mut self.phase {
+            Phase::Handshaking(ssl) => {
+                ssl.answer_verification(Err(number));
+                self.rejection = Some(error);
+                self.has_input = true;
+            }
+            _ => self.fail_silently(error),
+        }
+    }
+
+    // ---- after the last message ----
+
+    fn finish_handshake(&mut self) {
+        let Phase::Handshaking(ssl) = std::mem::replace(&mut self.phase, Phase::Ended(None)) else { return };
+        let judged = match self.side() {
+            Side::Client => !ssl.is_session_reused(),
+            Side::Server => self.client_authentication == ClientAuthentication::None,
+        };
+        self.phase = Phase::Finishing(ssl);
+        if !judged {
+            self.steps.push_front(Step::VerifyPeer);
+        }
+        self.steps.push_back(Step::Secure);
+        self.has_input = true;
+    }
+
+    pub(super) fn advance_steps(&mut self) {
+        match self.steps.pop_front() {
+            Some(Step::VerifyPeer) => self.ask_verify_peer(),
+            Some(Step::NewSession(session)) => self.ask_new_session(session),
+            Some(Step::Secure) => self.open(),
+            None => {}
+        }
+    }
+
+    pub(super) fn ask_new_session(&mut self, session: Session) {
+        self.held = true;
+        self.ask(|_| AskNewSession { session_id: session.id().to_vec(), session }, Event::NewSession);
+    }
+
+    pub(super) fn new_session_answered(&mut self, (): ()) -> Result<(), Error> {
+        self.held = false;
+        self.has_input = true;
+        Ok(())
+    }
+
+    fn open(&mut self) {
+        let Phase::Finishing(ssl) = std::mem::replace(&mut self.phase, Phase::Ended(None)) else { return };
+        self.phase = Phase::Open(ssl);
+        self.deadline = None;
+        self.events.push_back(Event::Secure);
+    }
+}
+
+/// Fatal alerts of one OpenSSL call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Alerts {
+    pub(super) sent: Option<AlertDescription>,
+    pub(super) received: Option<AlertDescription>,
+}
+
+fn verify_error(finding: &VerifyFinding, side: Side) -> VerifyError {
+    VerifyError::new(finding.code, finding.depth, finding.certificate.clone().map(Certificate), side)
+}
+
+fn with_alert(error: Error, sent: Option<AlertDescription>) -> Error {
+    match error {
+        Error::Verify(error) => Error::Verify(Arc::new((*error).clone().with_alert(sent))),
+        other => other,
+    }
+}
+
+/// The peer's chain as it was presented.
+pub(super) fn presented(report: &VerifyReport) -> Vec<Certificate> {
+    report.presented.iter().cloned().map(Certificate).collect()
+}

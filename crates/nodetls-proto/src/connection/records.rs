@@ -1,0 +1,140 @@
+//! Application data: reading, writing and closing.
+
+use nodetls_openssl::Progress;
+
+use super::handshake::Step;
+use super::{Connection, MAX_EVENTS, Phase, TRANSMIT_HIGH_WATER};
+use crate::error::Error;
+
+/// What a read gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes of plaintext.
+    Plaintext(usize),
+    /// Nothing now: ciphertext has to come or be sent, an event to be taken, or a question to be answered first.
+    Blocked,
+    /// The peer has said that it sends no more (`close_notify`).
+    Closed,
+    /// The transport has ended without `close_notify`: the data may have been cut short by anybody.
+    Truncated,
+}
+
+impl Connection {
+    /// Reads plaintext of at most one record into `target`.
+    ///
+    /// # Errors
+    /// The error that the connection has failed with, each time.
+    pub fn read_plaintext(&mut self, target: &mut [u8]) -> Result<Read, Error> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        if self.close_notify_received {
+            return Ok(Read::Closed);
+        }
+        let eof = self.eof;
+        let has_room = self.events.len() < MAX_EVENTS && !self.is_backlogged();
+        let Phase::Open(ssl) = &mut self.phase else { return Ok(self.read_while_not_open()) };
+        if self.open_question.is_some() || !has_room {
+            return Ok(Read::Blocked);
+        }
+        if target.is_empty() {
+            return Ok(Read::Plaintext(0));
+        }
+        match ssl.read(target) {
+            Ok(Progress::Done(count)) => Ok(Read::Plaintext(count)),
+            Ok(Progress::Closed) => {
+                self.close_notify_received = true;
+                self.after_records();
+                Ok(Read::Closed)
+            }
+            Ok(Progress::WantRead) => {
+                self.after_records();
+                Ok(if eof && self.open_question.is_none() { Read::Truncated } else { Read::Blocked })
+            }
+            Ok(other) => Err(self.broken(other)),
+            Err(stack) => Err(self.failed(&stack)),
+        }
+    }
+
+    fn read_while_not_open(&self) -> Read {
+        if matches!(self.phase, Phase::Ended(_)) { Read::Closed } else { Read::Blocked }
+    }
+
+    /// Encrypts plaintext; returns how many bytes were taken. Fewer than given, possibly none, means that ciphertext
+    /// has to be sent, or the handshake or a question dealt with, before more can be.
+    ///
+    /// # Errors
+    /// The error that the connection has failed with; [`Error::ApiMisuse`] after
+    /// [`Connection::send_close_notify`].
+    pub fn write_plaintext(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        if self.close_notify_sent {
+            return Err(Error::ApiMisuse("write after close_notify was sent"));
+        }
+        let mut taken = 0;
+        while taken < bytes.len() && !self.is_backlogged() && self.open_question.is_none() {
+            let Phase::Open(ssl) = &mut self.phase else { break };
+            match ssl.write(&bytes[taken..]) {
+                Ok(Progress::Done(count)) => taken += count,
+                Ok(Progress::WantRead) => break,
+                Ok(other) => return Err(self.broken(other)),
+                Err(stack) => return Err(self.failed(&stack)),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Says to the peer that no more data follows (RFC 8446 §6.1). Reading goes on until the peer's own
+    /// `close_notify`. Before the handshake is done there is nothing to say, and the connection just ends.
+    /// More than once is no error.
+    pub fn send_close_notify(&mut self) {
+        if self.close_notify_sent {
+            return;
+        }
+        self.close_notify_sent = true;
+        match &mut self.phase {
+            Phase::Open(ssl) => {
+                // A connection that can no longer say goodbye has failed; whoever reads next is told so.
+                if let Err(stack) = ssl.close_notify() {
+                    self.failed(&stack);
+                }
+            }
+            _ => self.end(),
+        }
+    }
+
+    /// Whether `close_notify` was received.
+    pub fn is_close_notify_received(&self) -> bool {
+        self.close_notify_received
+    }
+
+    /// Whether as much ciphertext waits to be sent as may.
+    pub fn is_backlogged(&self) -> bool {
+        self.ssl().is_some_and(|ssl| ssl.transmit().len() >= TRANSMIT_HIGH_WATER)
+    }
+
+    /// Notes what came along with records: sessions, key material, alerts.
+    fn after_records(&mut self) {
+        self.harvest();
+        if self.open_question.is_none() {
+            if let Some(Step::NewSession(session)) = self.steps.pop_front() {
+                self.ask_new_session(session);
+            }
+        }
+    }
+
+    fn failed(&mut self, stack: &nodetls_openssl::ErrorStack) -> Error {
+        let alerts = self.harvest();
+        let error = self.classify(stack, alerts);
+        self.fail(error.clone());
+        error
+    }
+
+    fn broken(&mut self, progress: Progress<usize>) -> Error {
+        let error = Error::bug(format_args!("a record operation wants {progress:?}"));
+        self.fail(error.clone());
+        error
+    }
+}

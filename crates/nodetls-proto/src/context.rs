@@ -1,0 +1,353 @@
+//! `SecureContext`: certificates, keys, authorities and protocol settings that connections share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nodetls_openssl::{
+    Certificate, Context, ContextBuilder, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
+    certificates_from_pem, sha256,
+};
+
+use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
+use crate::error::{ConfigError, Error};
+use crate::options::ClientAuthentication;
+use crate::secret::SecretBytes;
+use crate::trust::{DefaultAuthorities, Trust};
+use crate::version::ProtocolVersion;
+
+/// OpenSSL's security level where the options do not ask for less: RSA and DH from 2048 bits, no SHA-1.
+const SECURITY_LEVEL: u32 = 2;
+
+/// The longest cipher or group list that is passed to OpenSSL.
+const MAX_LIST: usize = 16 * 1024;
+
+/// A private key in PEM, possibly encrypted. Node: an element of `key`.
+#[derive(Clone, Debug, Default)]
+pub struct KeyPem {
+    /// The PEM text.
+    pub pem: SecretBytes,
+    /// Its passphrase; where there is none, [`SecureContextOptions::passphrase`] is used.
+    pub passphrase: Option<SecretBytes>,
+}
+
+/// A PKCS#12 file. Node: an element of `pfx`.
+#[derive(Clone, Debug, Default)]
+pub struct Pfx {
+    /// The file's contents.
+    pub buf: SecretBytes,
+    /// Its passphrase; where there is none, [`SecureContextOptions::passphrase`] is used.
+    pub passphrase: Option<SecretBytes>,
+}
+
+/// What a [`SecureContext`] is made of. Node: the options of `tls.createSecureContext`.
+///
+/// Everything has a safe default; write the fields that matter and end with `..Default::default()`.
+#[derive(Clone, Debug)]
+pub struct SecureContextOptions {
+    /// Trusted authorities in PEM, each text with any number of them; they replace the default ones. Node: `ca`.
+    pub ca: Option<Vec<Vec<u8>>>,
+    /// Authorities trusted besides the others. Node: `NODE_EXTRA_CA_CERTS`.
+    pub extra_ca: Vec<Vec<u8>>,
+    /// Who is trusted where [`ca`](Self::ca) says nothing. Default: Mozilla's roots.
+    pub default_ca: DefaultAuthorities,
+    /// Certificate chains in PEM, the leaf first, one for each key, in any order. Node: `cert`.
+    pub cert: Vec<Vec<u8>>,
+    /// Private keys. Node: `key`.
+    pub key: Vec<KeyPem>,
+    /// PKCS#12 files with keys, chains and authorities. Node: `pfx`.
+    pub pfx: Vec<Pfx>,
+    /// The passphrase of keys and files that have none of their own. Node: `passphrase`.
+    pub passphrase: Option<SecretBytes>,
+    /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them. Default: [`DEFAULT_CIPHERS`].
+    /// A list with names of one generation only switches the other off. Node: `ciphers`.
+    pub ciphers: Option<String>,
+    /// Groups for key agreement, separated by colons, or `auto`. Default: `auto`. Node: `ecdhCurve`.
+    pub ecdh_curve: Option<String>,
+    /// Whether the server's order of cipher suites counts. Default: true on servers. Node: `honorCipherOrder`.
+    pub honor_cipher_order: Option<bool>,
+    /// The lowest protocol version. Default: TLS 1.2. An explicit TLS 1.0 or 1.1 also lowers OpenSSL's security
+    /// level to 0, without which those versions cannot work, unless `ciphers` names an `@SECLEVEL`.
+    /// Node: `minVersion`.
+    pub min_version: Option<ProtocolVersion>,
+    /// The highest protocol version. Default: TLS 1.3. Node: `maxVersion`.
+    pub max_version: Option<ProtocolVersion>,
+    /// How long a server resumes sessions made here; whole seconds. Default: 300 s. Node: `sessionTimeout`.
+    pub session_timeout: Duration,
+    /// How many tickets a TLS 1.3 server sends after a full handshake, 0 to 16. Default: 2.
+    pub session_tickets: usize,
+    /// Makes connections report their key material, with which recorded traffic can be read. Default: false.
+    pub dangerous_key_log: bool,
+    /// What is asked of clients where this context was chosen by server name. Default: as the server says.
+    pub client_authentication: Option<ClientAuthentication>,
+}
+
+impl Default for SecureContextOptions {
+    fn default() -> Self {
+        Self {
+            ca: None,
+            extra_ca: Vec::new(),
+            default_ca: DefaultAuthorities::Mozilla,
+            cert: Vec::new(),
+            key: Vec::new(),
+            pfx: Vec::new(),
+            passphrase: None,
+            ciphers: None,
+            ecdh_curve: None,
+            honor_cipher_order: None,
+            min_version: None,
+            max_version: None,
+            session_timeout: Duration::from_secs(300),
+            session_tickets: 2,
+            dangerous_key_log: false,
+            client_authentication: None,
+        }
+    }
+}
+
+/// A finished context. Cloning shares it; it never changes. Node: `SecureContext`.
+#[derive(Clone, Debug)]
+pub struct SecureContext {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    context: Context,
+    trust: Trust,
+    honor_cipher_order: Option<bool>,
+    client_authentication: Option<ClientAuthentication>,
+    identity: [u8; 32],
+}
+
+impl SecureContext {
+    /// Makes a context. Everything that is wrong with the options is found here.
+    ///
+    /// # Errors
+    /// [`Error::Config`], which names the option.
+    ///
+    /// Node: `tls.createSecureContext(options)`.
+    pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
+        let mut builder = ContextBuilder::new().map_err(Error::bug)?;
+        builder.forbid_renegotiation();
+        set_protocol(&mut builder, options)?;
+        let identities = Identities::read(options)?;
+        let trust = identities.trust(options)?;
+        identities.install(&mut builder, trust.explicit())?;
+        for authority in trust.explicit() {
+            builder.add_client_authority(authority).map_err(ConfigError::from_openssl("ca"))?;
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                context: builder.build(),
+                trust,
+                honor_cipher_order: options.honor_cipher_order,
+                client_authentication: options.client_authentication,
+                identity: identities.digest(),
+            }),
+        })
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.inner.context
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.inner.trust
+    }
+
+    pub(crate) fn client_authentication(&self) -> Option<ClientAuthentication> {
+        self.inner.client_authentication
+    }
+
+    /// Tells contexts with different own certificates apart, so that sessions stay with theirs.
+    pub(crate) fn identity_digest(&self) -> &[u8; 32] {
+        &self.inner.identity
+    }
+
+    /// Bits of `SSL_OP_*` that this context sets on connections of servers.
+    pub(crate) fn server_options(&self) -> u64 {
+        if self.inner.honor_cipher_order.unwrap_or(true) { SSL_OP_CIPHER_SERVER_PREFERENCE } else { 0 }
+    }
+}
+
+fn set_protocol(builder: &mut ContextBuilder, options: &SecureContextOptions) -> Result<(), Error> {
+    let ciphers =
+        CipherLists::parse(bounded("ciphers", options.ciphers.as_deref().unwrap_or(DEFAULT_CIPHERS))?);
+    let (min, max) = versions(options, &ciphers)?;
+    builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
+    builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
+    // The level goes first: a cipher string may still name another one.
+    let level = if min < ProtocolVersion::Tls1_2 { 0 } else { SECURITY_LEVEL };
+    builder.set_security_level(level);
+    if ciphers.names_security_level() {
+        builder.set_security_level(SECURITY_LEVEL);
+    }
+    builder.set_cipher_suites(&ciphers.tls1_3).map_err(ConfigError::from_openssl("ciphers"))?;
+    if !ciphers.tls1_2.is_empty() {
+        builder.set_cipher_list(&ciphers.tls1_2).map_err(ConfigError::from_openssl("ciphers"))?;
+    }
+    if let Some(groups) = options.ecdh_curve.as_deref().filter(|groups| *groups != "auto") {
+        builder.set_groups(bounded("ecdhCurve", groups)?).map_err(ConfigError::from_openssl("ecdhCurve"))?;
+    }
+    set_sessions(builder, options)
+}
+
+fn set_sessions(builder: &mut ContextBuilder, options: &SecureContextOptions) -> Result<(), Error> {
+    let seconds = i32::try_from(options.session_timeout.as_secs()).map_err(|_| {
+        ConfigError::new("sessionTimeout", "ERR_OUT_OF_RANGE", "more than 2,147,483,647 seconds")
+    })?;
+    builder.set_session_timeout(seconds.unsigned_abs());
+    if options.session_tickets > 16 {
+        return Err(ConfigError::new("session_tickets", "ERR_OUT_OF_RANGE", "more than 16"));
+    }
+    builder.set_num_tickets(options.session_tickets).map_err(ConfigError::from_openssl("session_tickets"))?;
+    if options.dangerous_key_log {
+        builder.enable_key_log();
+    }
+    Ok(())
+}
+
+fn bounded<'a>(option: &'static str, list: &'a str) -> Result<&'a str, Error> {
+    if list.len() > MAX_LIST {
+        return Err(ConfigError::new(option, "ERR_OUT_OF_RANGE", format!("longer than {MAX_LIST} bytes")));
+    }
+    Ok(list)
+}
+
+/// The version range, narrowed where the cipher list leaves a generation without suites, as Node.js does it.
+fn versions(
+    options: &SecureContextOptions,
+    ciphers: &CipherLists,
+) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
+    use ProtocolVersion::{Tls1_2, Tls1_3};
+    let mut min = options.min_version.unwrap_or(options.max_version.unwrap_or(Tls1_2).min(Tls1_2));
+    let mut max = options.max_version.unwrap_or(Tls1_3);
+    if min > max {
+        let message = format!("the minimum {min} is above the maximum {max}");
+        return Err(ConfigError::new("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
+    }
+    if ciphers.tls1_2.is_empty() && max == Tls1_3 {
+        min = Tls1_3;
+    }
+    if ciphers.tls1_3.is_empty() && min < Tls1_3 {
+        max = max.min(Tls1_2);
+    }
+    Ok((min, max))
+}
+
+/// Own certificates and keys, from all options that can bring them.
+struct Identities {
+    chains: Vec<Vec<Certificate>>,
+    keys: Vec<PrivateKey>,
+    authorities: Vec<Certificate>,
+}
+
+impl Identities {
+    fn read(options: &SecureContextOptions) -> Result<Self, Error> {
+        let mut this = Self { chains: Vec::new(), keys: Vec::new(), authorities: Vec::new() };
+        for pem in &options.cert {
+            this.chains.push(certificates_from_pem(pem).map_err(ConfigError::from_openssl("cert"))?);
+        }
+        for key in &options.key {
+            let passphrase = key.passphrase.as_ref().or(options.passphrase.as_ref()).map(SecretBytes::expose);
+            let key = PrivateKey::from_pem(key.pem.expose(), passphrase)
+                .map_err(ConfigError::from_openssl("key"))?;
+            this.keys.push(key);
+        }
+        for pfx in &options.pfx {
+            this.read_pfx(pfx, options.passphrase.as_ref())?;
+        }
+        Ok(this)
+    }
+
+    fn read_pfx(&mut self, pfx: &Pfx, shared: Option<&SecretBytes>) -> Result<(), Error> {
+        let passphrase = pfx.passphrase.as_ref().or(shared).map(SecretBytes::expose).unwrap_or_default();
+        let passphrase =
+            std::str::from_utf8(passphrase).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
+                ConfigError::new("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
+            })?;
+        let opened =
+            Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(ConfigError::from_openssl("pfx"))?;
+        self.keys.extend(opened.key);
+        if let Some(leaf) = opened.certificate {
+            self.chains.push(std::iter::once(leaf).chain(opened.chain.iter().cloned()).collect());
+        }
+        self.authorities.extend(opened.chain);
+        Ok(())
+    }
+
+    /// Node: authorities in a PFX are trusted, besides those of `ca` or the default ones.
+    fn trust(&self, options: &SecureContextOptions) -> Result<Trust, Error> {
+        let mut extra = options.extra_ca.clone();
+        let self_signed = self.authorities.iter().filter(|authority| authority.is_issued_by(authority));
+        extra.extend(self_signed.map(certificate_pem));
+        Trust::new(options.default_ca, options.ca.as_deref(), &extra)
+    }
+
+    fn install(&self, builder: &mut ContextBuilder, authorities: &[Certificate]) -> Result<(), Error> {
+        let mut used = vec![false; self.chains.len()];
+        for key in &self.keys {
+            match self.chain_of(key) {
+                Some(index) => {
+                    used[index] = true;
+                    let (leaf, chain) = self.chain(index, authorities);
+                    builder.use_identity(leaf, key, &chain).map_err(ConfigError::from_openssl("cert"))?;
+                }
+                None if self.chains.is_empty() => {
+                    builder.use_key(key).map_err(ConfigError::from_openssl("key"))?;
+                }
+                None => {
+                    let message = "it belongs to none of the certificates";
+                    return Err(ConfigError::new("key", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
+                }
+            }
+        }
+        for (index, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
+            if !self.keys.is_empty() {
+                let message = "there is no key for one of the certificates";
+                return Err(ConfigError::new("cert", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
+            }
+            let (leaf, _) = self.chain(index, authorities);
+            builder.use_certificate(leaf).map_err(ConfigError::from_openssl("cert"))?;
+        }
+        Ok(())
+    }
+
+    fn chain_of(&self, key: &PrivateKey) -> Option<usize> {
+        self.chains.iter().position(|chain| chain.first().is_some_and(|leaf| key.matches(leaf)))
+    }
+
+    /// A chain as it is sent. Where only the leaf was given, its issuers are taken from the authorities, without
+    /// the root, which the peer has to know by itself. OpenSSL would do the same, but anew in each handshake.
+    fn chain<'a>(
+        &'a self,
+        index: usize,
+        authorities: &'a [Certificate],
+    ) -> (&'a Certificate, Vec<Certificate>) {
+        let chain = &self.chains[index];
+        let (leaf, rest) = (&chain[0], &chain[1..]);
+        if !rest.is_empty() {
+            return (leaf, rest.to_vec());
+        }
+        let mut found: Vec<Certificate> = Vec::new();
+        let mut current = leaf;
+        // At most as many steps as there are authorities, so that a circle ends.
+        while found.len() < authorities.len() && !current.is_issued_by(current) {
+            let issuer = authorities.iter().find(|authority| current.is_issued_by(authority));
+            let Some(issuer) = issuer.filter(|issuer| !issuer.is_issued_by(issuer)) else { break };
+            found.push(issuer.clone());
+            current = issuer;
+        }
+        (leaf, found)
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let leaves: Vec<_> =
+            self.chains.iter().filter_map(|chain| chain.first()).map(Certificate::sha256).collect();
+        sha256(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
+
+fn certificate_pem(certificate: &Certificate) -> Vec<u8> {
+    certificate.to_pem().unwrap_or_default()
+}

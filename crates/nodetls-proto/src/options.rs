@@ -1,0 +1,149 @@
+//! What a connection is told before it begins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connection::Questions;
+use crate::context::SecureContext;
+use crate::error::{ConfigError, Error};
+use crate::server_name::ServerName;
+use crate::server_names::ServerNames;
+use crate::session::Session;
+
+/// The time limit of handshakes where none is given. Node: `handshakeTimeout`, 120 seconds.
+pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The one that begins.
+    Client,
+    /// The one that answers.
+    Server,
+}
+
+/// What a server wants to know of its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ClientAuthentication {
+    /// No certificate is asked for. Node: `requestCert: false`.
+    #[default]
+    None,
+    /// A certificate is asked for, and a client without an acceptable one is refused.
+    /// Node: `requestCert: true`.
+    Required,
+    /// A certificate is asked for, but clients without one, or with one that is not trusted, come in all the same.
+    /// Dangerous, because it is for the program to look at
+    /// [`is_authorized`](crate::Connection::is_authorized). Node: `requestCert: true, rejectUnauthorized: false`.
+    DangerousOptional,
+}
+
+/// Options of a client's connection.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// The name that the server's certificate must be for; host names are also sent (SNI, RFC 6066 §3),
+    /// IP addresses are not. Node: `servername`, or else `host`.
+    pub server_name: ServerName,
+    /// The protocols to offer, the preferred one first (RFC 7301); each 1 to 255 bytes. Node: `ALPNProtocols`.
+    pub alpn_protocols: Vec<Vec<u8>>,
+    /// A session to resume. It is offered only where it was authenticated for the same name, authorities and
+    /// checks; otherwise a full handshake is done. Node: `session`.
+    pub session: Option<Session>,
+    /// Lets a server in whose certificate is not trusted or not for the name; look at
+    /// [`is_authorized`](crate::Connection::is_authorized). Default: false. Node: `rejectUnauthorized: false`.
+    pub dangerous_accept_unauthorized: bool,
+    /// Leaves the name out of the check of the certificate. Default: false.
+    /// Node: `checkServerIdentity: () => undefined`.
+    pub dangerous_skip_name_check: bool,
+    /// After how long a handshake is given up, from the creation of the connection; `None`: never.
+    /// Default: 120 s.
+    pub handshake_timeout: Option<Duration>,
+    /// The decisions that the program takes itself. Default: none.
+    pub questions: Questions,
+}
+
+impl ClientOptions {
+    /// Options for a server of this name (a host name or an IP address), all else at its default.
+    pub fn new(server_name: ServerName) -> Self {
+        Self {
+            server_name,
+            alpn_protocols: Vec::new(),
+            session: None,
+            dangerous_accept_unauthorized: false,
+            dangerous_skip_name_check: false,
+            handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
+            questions: Questions::NONE,
+        }
+    }
+}
+
+/// Options of a server's connections.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Contexts for certain server names; the connection's own context serves all others. Node: `server.addContext`.
+    pub contexts: Arc<ServerNames<SecureContext>>,
+    /// The protocols to select from, the preferred one first; each 1 to 255 bytes. A client that offers none of
+    /// them gets the alert `no_application_protocol` (RFC 7301 §3.2). Empty: no ALPN. Node: `ALPNProtocols`.
+    pub alpn_protocols: Vec<Vec<u8>>,
+    /// What is asked of clients. A context chosen by name may say otherwise. Default: no certificate.
+    pub client_authentication: ClientAuthentication,
+    /// After how long a handshake is given up, from the creation of the connection; `None`: never.
+    /// Default: 120 s. Node: `handshakeTimeout`.
+    pub handshake_timeout: Option<Duration>,
+    /// Keeps sessions of different applications apart. Default: derived from the program's arguments by the drivers;
+    /// empty here. Node: `sessionIdContext`.
+    pub session_id_context: Vec<u8>,
+    /// The decisions that the program takes itself. Default: none.
+    pub questions: Questions,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            contexts: Arc::default(),
+            alpn_protocols: Vec::new(),
+            client_authentication: ClientAuthentication::None,
+            handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
+            session_id_context: Vec::new(),
+            questions: Questions::NONE,
+        }
+    }
+}
+
+/// Protocols in the wire form of RFC 7301 §3.1: each preceded by its length.
+///
+/// # Errors
+/// When a protocol is empty or longer than 255 bytes, or all together exceed 65,535 bytes.
+pub fn alpn_wire_form(protocols: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+    let mut wire = Vec::new();
+    for protocol in protocols {
+        // RFC 7301 §3.1: "Empty strings MUST NOT be included".
+        let length = u8::try_from(protocol.len()).ok().filter(|length| *length > 0).ok_or_else(|| {
+            let message = format!("a protocol has {} bytes; 1 to 255 are possible", protocol.len());
+            ConfigError::new("ALPNProtocols", "ERR_OUT_OF_RANGE", message)
+        })?;
+        wire.push(length);
+        wire.extend_from_slice(protocol);
+    }
+    if wire.len() > usize::from(u16::MAX) {
+        return Err(ConfigError::new("ALPNProtocols", "ERR_OUT_OF_RANGE", "the list exceeds 65,535 bytes"));
+    }
+    Ok(wire)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpn_protocols_are_written_with_their_lengths() {
+        assert_eq!(alpn_wire_form(&[b"h2".to_vec(), b"x".to_vec()]).unwrap(), b"\x02h2\x01x");
+        assert_eq!(alpn_wire_form(&[]).unwrap(), b"");
+    }
+
+    #[test]
+    fn impossible_alpn_protocols_are_refused() {
+        for bad in [vec![Vec::new()], vec![vec![b'a'; 256]], vec![vec![b'a'; 255]; 257]] {
+            assert_eq!(alpn_wire_form(&bad).unwrap_err().code(), "ERR_OUT_OF_RANGE");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Whom a context trusts.
+//!
+//! Parsing Mozilla's roots takes milliseconds, so it is done once a process, on first need, and shared.
+
+use std::sync::OnceLock;
+
+use nodetls_openssl::{Certificate, TrustStore, TrustStoreBuilder, certificates_from_pem, sha256};
+
+use crate::error::{ConfigError, Error};
+
+/// The certificate authorities that are trusted where none are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DefaultAuthorities {
+    /// Mozilla's list of roots for TLS servers, as shipped with this library.
+    #[default]
+    Mozilla,
+    /// The operating system's.
+    System,
+}
+
+/// A trust store together with a digest that tells it from others.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    source: Source,
+    pub(crate) fingerprint: [u8; 32],
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Default(DefaultAuthorities),
+    Explicit(TrustStore),
+}
+
+impl Trust {
+    /// `ca` replaces the default authorities, `extra` comes on top of either.
+    pub(crate) fn new(
+        default: DefaultAuthorities,
+        ca: Option<&[Vec<u8>]>,
+        extra: &[Vec<u8>],
+    ) -> Result<Self, Error> {
+        if ca.is_none() && extra.is_empty() {
+            let fingerprint = sha256(&[b"default authorities", &[default as u8]]);
+            return Ok(Self { source: Source::Default(default), fingerprint });
+        }
+        let mut trusted = match ca {
+            Some(pems) => parse_all("ca", pems)?,
+            None => default_store(default)?.certificates().to_vec(),
+        };
+        trusted.extend(parse_all("extra_ca", extra)?);
+        let store = build(&trusted).map_err(ConfigError::from_openssl("ca"))?;
+        Ok(Self { fingerprint: fingerprint(&trusted), source: Source::Explicit(store) })
+    }
+
+    pub(crate) fn store(&self) -> Result<TrustStore, Error> {
+        match &self.source {
+            Source::Default(default) => default_store(*default),
+            Source::Explicit(store) => Ok(store.clone()),
+        }
+    }
+
+    /// The authorities that were named explicitly; empty for the defaults.
+    pub(crate) fn explicit(&self) -> &[Certificate] {
+        match &self.source {
+            Source::Default(_) => &[],
+            Source::Explicit(store) => store.certificates(),
+        }
+    }
+}
+
+fn parse_all(option: &'static str, pems: &[Vec<u8>]) -> Result<Vec<Certificate>, Error> {
+    let mut all = Vec::new();
+    for pem in pems {
+        all.extend(certificates_from_pem(pem).map_err(ConfigError::from_openssl(option))?);
+    }
+    Ok(all)
+}
+
+fn build(trusted: &[Certificate]) -> Result<TrustStore, nodetls_openssl::ErrorStack> {
+    let mut builder = TrustStoreBuilder::new()?;
+    trusted.iter().try_for_each(|certificate| builder.add(certificate))?;
+    Ok(builder.build())
+}
+
+fn fingerprint(trusted: &[Certificate]) -> [u8; 32] {
+    let digests: Vec<Vec<u8>> = trusted.iter().map(Certificate::sha256).collect();
+    sha256(&digests.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+fn default_store(default: DefaultAuthorities) -> Result<TrustStore, Error> {
+    static MOZILLA: OnceLock<Result<TrustStore, Error>> = OnceLock::new();
+    static SYSTEM: OnceLock<Result<TrustStore, Error>> = OnceLock::new();
+    match default {
+        DefaultAuthorities::Mozilla => MOZILLA.get_or_init(mozilla).clone(),
+        DefaultAuthorities::System => SYSTEM.get_or_init(system).clone(),
+    }
+}
+
+fn mozilla() -> Result<TrustStore, Error> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let parsed: Result<Vec<_>, _> = roots.map(|root| Certificate::from_der(root)).collect();
+    parsed.and_then(|trusted| build(&trusted)).map_err(Error::bug)
+}
+
+fn system() -> Result<TrustStore, Error> {
+    let found = rustls_native_certs::load_native_certs();
+    // A system store may hold a certificate that OpenSSL cannot read: it is left out, as browsers do.
+    let trusted: Vec<_> = found.certs.iter().filter_map(|root| Certificate::from_der(root).ok()).collect();
+    if trusted.is_empty() {
+        let reason = found.errors.first().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
+        return Err(ConfigError::new(
+            "default_ca",
+            "ERR_INVALID_ARG_VALUE",
+            format!("the system's trust store: {reason}"),
+        ));
+    }
+    build(&trusted).map_err(ConfigError::from_openssl("default_ca"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mozillas_roots_are_parsed_once_and_shared() {
+        let first = default_store(DefaultAuthorities::Mozilla).unwrap();
+        let second = default_store(DefaultAuthorities::Mozilla).unwrap();
+        assert!(first.certificates().len() > 100);
+        assert!(std::ptr::eq(first.certificates(), second.certificates()));
+    }
+
+    #[test]
+    fn an_authority_that_is_not_pem_is_refused_by_name() {
+        let error = Trust::new(DefaultAuthorities::Mozilla, Some(&[b"nonsense".to_vec()]), &[]).unwrap_err();
+        assert_eq!(error.code(), "ERR_OSSL_PEM_NO_START_LINE");
+        assert!(matches!(&error, Error::Config(config) if config.option == "ca"));
+    }
+}
