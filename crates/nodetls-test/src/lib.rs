@@ -1,1 +1,5 @@
-//! See the crate's description.
+//! Test worlds of nodetls: throwaway certificates and connections in memory.
+
+#![forbid(unsafe_code)]
+
+pub mod pki;

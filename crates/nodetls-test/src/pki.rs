@@ -1,0 +1,264 @@
+//! Certificate authorities and certificates that live as long as a test.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, SanType,
+};
+use time::{Duration, OffsetDateTime};
+
+/// The algorithm of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyKind {
+    /// ECDSA on P-256.
+    #[default]
+    Ecdsa,
+    /// RSA with 2048 bits.
+    Rsa,
+}
+
+impl KeyKind {
+    fn generate(self) -> KeyPair {
+        match self {
+            Self::Ecdsa => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("an ECDSA key"),
+            Self::Rsa => KeyPair::try_from(rsa_key_der()).expect("an RSA key"),
+        }
+    }
+}
+
+/// Making an RSA key takes a second in a debug build, so all of a process's certificates share one.
+fn rsa_key_der() -> &'static [u8] {
+    static KEY: OnceLock<Vec<u8>> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("an RSA key");
+        key.serialize_der()
+    })
+}
+
+/// What a certificate should say.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    /// The subject's common name.
+    pub common_name: String,
+    /// Subject alternative names.
+    pub alternative_names: Vec<SanType>,
+    /// The key's algorithm.
+    pub key: KeyKind,
+    /// What the key may be used for.
+    pub usages: Vec<ExtendedKeyUsagePurpose>,
+    /// Days from now at which the validity begins.
+    pub from_days: i64,
+    /// Days from now at which the validity ends.
+    pub to_days: i64,
+}
+
+impl Leaf {
+    /// A certificate for a server of this name; `localhost` gets the loopback addresses too.
+    pub fn server(name: &str) -> Self {
+        let mut this = Self::new(name, ExtendedKeyUsagePurpose::ServerAuth);
+        this.alternative_names.push(SanType::DnsName(name.try_into().expect("an ASCII name")));
+        if name == "localhost" {
+            this.alternative_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+            this.alternative_names.push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        }
+        this
+    }
+
+    /// A certificate for a client of this name.
+    pub fn client(name: &str) -> Self {
+        Self::new(name, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn new(name: &str, usage: ExtendedKeyUsagePurpose) -> Self {
+        Self {
+            common_name: name.to_owned(),
+            alternative_names: Vec::new(),
+            key: KeyKind::Ecdsa,
+            usages: vec![usage],
+            from_days: -1,
+            to_days: 30,
+        }
+    }
+
+    /// With a key of this algorithm.
+    #[must_use]
+    pub fn with_key(mut self, key: KeyKind) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// No longer valid.
+    #[must_use]
+    pub fn expired(mut self) -> Self {
+        (self.from_days, self.to_days) = (-30, -1);
+        self
+    }
+
+    fn params(&self) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, &self.common_name);
+        params.subject_alt_names.clone_from(&self.alternative_names);
+        params.extended_key_usages.clone_from(&self.usages);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.use_authority_key_identifier_extension = true;
+        params.not_before = OffsetDateTime::now_utc() + Duration::days(self.from_days);
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(self.to_days);
+        params
+    }
+}
+
+/// A certificate with its key.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The certificate, followed by those between it and the root.
+    pub cert_pem: String,
+    /// The key in PKCS#8.
+    pub key_pem: String,
+    /// The certificate alone.
+    pub cert_der: Vec<u8>,
+}
+
+impl Identity {
+    /// A certificate that is its own issuer.
+    pub fn self_signed(leaf: &Leaf) -> Self {
+        let key = leaf.key.generate();
+        let certificate = leaf.params().self_signed(&key).expect("a self-signed certificate");
+        Self {
+            cert_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            cert_der: certificate.der().to_vec(),
+        }
+    }
+
+    /// Writes `NAME.pem` and `NAME.key` into the directory and returns both paths.
+    pub fn write_to(&self, directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+        let paths = (directory.join(format!("{name}.pem")), directory.join(format!("{name}.key")));
+        std::fs::write(&paths.0, &self.cert_pem).expect("the certificate is written");
+        std::fs::write(&paths.1, &self.key_pem).expect("the key is written");
+        paths
+    }
+
+    /// The key, encrypted with AES-256 under the passphrase.
+    pub fn encrypted_key_pem(&self, passphrase: &str) -> String {
+        let arguments = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", &format!("pass:{passphrase}")];
+        String::from_utf8(openssl(&arguments, self.key_pem.as_bytes())).expect("PEM is text")
+    }
+
+    /// Certificate, chain and key as a PKCS#12 file.
+    pub fn pkcs12(&self, passphrase: &str) -> Vec<u8> {
+        let input = format!("{}{}", self.cert_pem, self.key_pem);
+        openssl(&["pkcs12", "-export", "-passout", &format!("pass:{passphrase}")], input.as_bytes())
+    }
+}
+
+/// Runs the `openssl` command. Throwaway passphrases may stand on its command line.
+fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the openssl command is installed");
+    child.stdin.take().expect("piped").write_all(input).expect("openssl reads");
+    let output = child.wait_with_output().expect("openssl ends");
+    assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A certificate authority.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    /// The PEM of those between this authority and its root, this one first; empty for a root.
+    chain: String,
+}
+
+impl Authority {
+    /// A root of this name.
+    pub fn new(name: &str) -> Self {
+        Self::with_key(name, KeyKind::Ecdsa)
+    }
+
+    /// A root of this name with a key of this algorithm.
+    pub fn with_key(name: &str, kind: KeyKind) -> Self {
+        let key = kind.generate();
+        let params = authority_params(name);
+        let certificate = params.self_signed(&key).expect("a root");
+        Self { pem: certificate.pem(), issuer: Issuer::new(params, key), chain: String::new() }
+    }
+
+    /// An authority that this one vouches for.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let key = KeyKind::Ecdsa.generate();
+        let params = authority_params(name);
+        let certificate = params.signed_by(&key, &self.issuer).expect("an intermediate");
+        let chain = format!("{}{}", certificate.pem(), self.chain);
+        Self { pem: certificate.pem(), issuer: Issuer::new(params, key), chain }
+    }
+
+    /// The authority's own certificate.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Issues a certificate with a new key.
+    pub fn issue(&self, leaf: &Leaf) -> Identity {
+        let key = leaf.key.generate();
+        let certificate = leaf.params().signed_by(&key, &self.issuer).expect("a certificate");
+        Identity {
+            cert_pem: format!("{}{}", certificate.pem(), self.chain),
+            key_pem: key.serialize_pem(),
+            cert_der: certificate.der().to_vec(),
+        }
+    }
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.use_authority_key_identifier_extension = true;
+    params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
+    params.not_after = OffsetDateTime::now_utc() + Duration::days(365);
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_satisfy_openssl() {
+        let root = Authority::new("root");
+        for kind in [KeyKind::Ecdsa, KeyKind::Rsa] {
+            let leaf = root.intermediate("between").issue(&Leaf::server("localhost").with_key(kind));
+            let directory = tempfile::tempdir().unwrap();
+            let (cert, _) = leaf.write_to(directory.path(), "leaf");
+            let ca = directory.path().join("ca.pem");
+            std::fs::write(&ca, root.pem()).unwrap();
+            let paths = [ca.to_str().unwrap(), cert.to_str().unwrap()];
+            let verified = openssl(
+                &[
+                    "verify",
+                    "-CAfile",
+                    paths[0],
+                    "-untrusted",
+                    paths[1],
+                    "-verify_hostname",
+                    "localhost",
+                    paths[1],
+                ],
+                b"",
+            );
+            assert!(String::from_utf8_lossy(&verified).contains("OK"));
+        }
+    }
+}
