@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
+use bytes::BufMut;
 use foreign_types::{ForeignType, ForeignTypeRef};
 use libc::{c_int, c_long};
 use openssl::ssl::SslVerifyMode;
@@ -259,12 +260,17 @@ impl Ssl {
     ///
     /// # Errors
     /// When the connection has failed.
-    pub fn read(&mut self, target: &mut [u8]) -> Result<Progress<usize>, ErrorStack> {
+    pub fn read(&mut self, target: &mut impl BufMut) -> Result<Progress<usize>, ErrorStack> {
         let mut count = 0;
-        // SAFETY: OpenSSL writes at most the target's length, and no reference to the state is alive.
-        let read = self.run(|ssl| unsafe {
-            openssl_sys::SSL_read_ex(ssl, target.as_mut_ptr().cast(), target.len(), &raw mut count)
-        })?;
+        let room = target.chunk_mut();
+        let (start, length) = (room.as_mut_ptr(), room.len());
+        // SAFETY: OpenSSL only writes to the room, at most its length, and no reference to the state is alive.
+        let read =
+            self.run(|ssl| unsafe { openssl_sys::SSL_read_ex(ssl, start.cast(), length, &raw mut count) })?;
+        if read == Progress::Done(()) {
+            // SAFETY: OpenSSL has initialised `count` bytes of the room.
+            unsafe { target.advance_mut(count) };
+        }
         Ok(read.with(count))
     }
 

@@ -1,9 +1,10 @@
 //! Application data: reading, writing and closing.
 
+use bytes::BufMut;
 use nodetls_openssl::Progress;
 
 use super::handshake::Step;
-use super::{Connection, MAX_EVENTS, Phase, TRANSMIT_HIGH_WATER};
+use super::{Connection, MAX_EVENTS, Phase, TRANSMIT_HIGH_WATER, TRANSMIT_READ_LIMIT};
 use crate::error::Error;
 
 /// What a read gave.
@@ -20,11 +21,11 @@ pub enum Read {
 }
 
 impl Connection {
-    /// Reads plaintext of at most one record into `target`.
+    /// Reads plaintext of at most one record into `target`: a `&mut [u8]`, or any other buffer with room.
     ///
     /// # Errors
     /// The error that the connection has failed with, each time.
-    pub fn read_plaintext(&mut self, target: &mut [u8]) -> Result<Read, Error> {
+    pub fn read_plaintext(&mut self, mut target: impl BufMut) -> Result<Read, Error> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
@@ -32,15 +33,15 @@ impl Connection {
             return Ok(Read::Closed);
         }
         let eof = self.eof;
-        let has_room = self.events.len() < MAX_EVENTS && !self.is_backlogged();
+        let has_room = self.events.len() < MAX_EVENTS && self.waiting_to_be_sent() < TRANSMIT_READ_LIMIT;
         let Phase::Open(ssl) = &mut self.phase else { return Ok(self.read_while_not_open()) };
         if self.open_question.is_some() || !has_room {
             return Ok(Read::Blocked);
         }
-        if target.is_empty() {
+        if !target.has_remaining_mut() {
             return Ok(Read::Plaintext(0));
         }
-        match ssl.read(target) {
+        match ssl.read(&mut target) {
             Ok(Progress::Done(count)) => Ok(Read::Plaintext(count)),
             Ok(Progress::Closed) => {
                 self.close_notify_received = true;
@@ -110,9 +111,18 @@ impl Connection {
         self.close_notify_received
     }
 
+    /// Whether received bytes wait to be read, so that [`Connection::read_plaintext`] is worth a call.
+    pub fn has_received(&self) -> bool {
+        self.received().is_some_and(|received| !received.is_empty())
+    }
+
     /// Whether as much ciphertext waits to be sent as may.
     pub fn is_backlogged(&self) -> bool {
-        self.ssl().is_some_and(|ssl| ssl.transmit().len() >= TRANSMIT_HIGH_WATER)
+        self.waiting_to_be_sent() >= TRANSMIT_HIGH_WATER
+    }
+
+    fn waiting_to_be_sent(&self) -> usize {
+        self.ssl().map_or(0, |ssl| ssl.transmit().len())
     }
 
     /// Notes what came along with records: sessions, key material, alerts.

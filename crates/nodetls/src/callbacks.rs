@@ -1,0 +1,222 @@
+//! The decisions that a program takes itself.
+//!
+//! Each is an `async fn` with a default. The connection stands still while it runs, however long that takes (but not
+//! longer than the handshake's time limit). An error or a panic ends that connection alone.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use nodetls_proto::{
+    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer, BoxError,
+    ClientHelloAnswer, Connection, Error, Event, Facts, Question, Questions, SecretBytes, SecureContext,
+    SelectAlpnAnswer, Session, VerifyPeerAnswer,
+};
+
+use crate::error::HandshakeError;
+
+/// The decisions of a server, and what it is told. `()` takes none.
+///
+/// # Example
+/// ```
+/// use nodetls::{AskSelectContext, BoxError, SecureContext, ServerCallbacks};
+///
+/// struct ByName;
+///
+/// impl ServerCallbacks for ByName {
+///     async fn select_context(&self, ask: &AskSelectContext) -> Result<Option<SecureContext>, BoxError> {
+///         println!("a client wants {}", ask.server_name); // and a database could be asked here
+///         Ok(None)
+///     }
+/// }
+/// ```
+pub trait ServerCallbacks: Send + Sync + 'static {
+    /// The decisions that are asked for; all others take their default without a detour. Default: all.
+    fn questions(&self) -> Questions {
+        Questions::ALL
+    }
+
+    /// A client has said hello. Default: go on.
+    fn client_hello(
+        &self,
+        ask: &AskClientHello,
+    ) -> impl Future<Output = Result<ClientHelloAnswer, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(ClientHelloAnswer::Continue) }
+    }
+
+    /// Which context serves this server name? Default: the one added for the name, or the server's own.
+    /// Node: `SNICallback`.
+    fn select_context(
+        &self,
+        ask: &AskSelectContext,
+    ) -> impl Future<Output = Result<Option<SecureContext>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
+    }
+
+    /// Which application protocol? Default: by the server's preference. Node: `ALPNCallback`.
+    fn select_alpn(&self, ask: &AskSelectAlpn) -> impl Future<Output = Result<SelectAlpnAnswer, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(SelectAlpnAnswer::ByPreference) }
+    }
+
+    /// Which session has this id? Default: none, so that a full handshake follows. Node: event `resumeSession`.
+    fn resume_session(
+        &self,
+        ask: &AskResumeSession,
+    ) -> impl Future<Output = Result<Option<Session>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
+    }
+
+    /// Is this client acceptable? Asked where a certificate was. Default: as the options say.
+    fn verify_peer(&self, ask: &AskVerifyPeer) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(VerifyPeerAnswer::Agree) }
+    }
+
+    /// A session was made; nothing is sent to the client before this is done. Node: event `newSession`.
+    fn new_session(&self, ask: &AskNewSession) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let _ = ask;
+        async { Ok(()) }
+    }
+
+    /// A line of key material, for contexts with `dangerous_key_log`. Node: event `keylog`.
+    fn key_log(&self, line: &SecretBytes) {
+        let _ = line;
+    }
+
+    /// A handshake has failed. Node: event `tlsClientError`.
+    fn client_error(&self, error: &HandshakeError, peer: Option<SocketAddr>) {
+        tracing::debug!(%error, ?peer, "a TLS handshake has failed");
+    }
+}
+
+impl ServerCallbacks for () {
+    fn questions(&self) -> Questions {
+        Questions::NONE
+    }
+}
+
+/// The decisions of a client, and what it is told. `()` takes none.
+pub trait ClientCallbacks: Send + Sync + 'static {
+    /// The decisions that are asked for; all others take their default without a detour. Default: all.
+    fn questions(&self) -> Questions {
+        Questions::ALL
+    }
+
+    /// Is this server acceptable? Default: as its certificate says. Node: `checkServerIdentity`.
+    fn verify_peer(&self, ask: &AskVerifyPeer) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(VerifyPeerAnswer::Agree) }
+    }
+
+    /// A session that a later connection to the same server can resume. Node: event `session`.
+    fn session(&self, session: &Session) {
+        let _ = session;
+    }
+
+    /// A line of key material, for contexts with `dangerous_key_log`. Node: event `keylog`.
+    fn key_log(&self, line: &SecretBytes) {
+        let _ = line;
+    }
+}
+
+impl ClientCallbacks for () {
+    fn questions(&self) -> Questions {
+        Questions::NONE
+    }
+}
+
+/// A decision on its way: the future ends with what has to be done to the connection.
+pub(crate) type PendingAnswer = Pin<Box<dyn Future<Output = Settle> + Send>>;
+pub(crate) type Settle = Box<dyn FnOnce(&mut Connection) -> Result<(), Error> + Send>;
+
+/// What a driver needs of either trait, without its type.
+pub(crate) trait Callbacks: Send + Sync {
+    /// Begins the decision that the event asks for; events without one come back.
+    fn decide(self: Arc<Self>, event: Event) -> Result<PendingAnswer, Event>;
+
+    /// Tells of an event without a decision.
+    fn tell(&self, event: &Event);
+
+    /// Tells that a handshake has failed.
+    fn failed(&self, error: &HandshakeError, peer: Option<SocketAddr>);
+}
+
+/// The implementations of one trait.
+pub(crate) struct Serving<C>(pub(crate) C);
+/// The implementations of the other.
+pub(crate) struct Connecting<C>(pub(crate) C);
+
+/// Runs one callback on its question. The question moves into the future, which therefore borrows from nobody.
+macro_rules! decision {
+    ($this:ident, $question:ident, $callback:ident) => {
+        Box::pin(async move {
+            let decide = async { $this.0.$callback($question.facts()).await };
+            let decided = AssertUnwindSafe(decide).catch_unwind().await;
+            let settle: Settle = Box::new(move |connection| settle($question, decided, connection));
+            settle
+        })
+    };
+}
+
+/// Hands a callback's result to the connection.
+fn settle<F: Facts>(
+    question: Question<F>,
+    decided: Result<Result<F::Answer, BoxError>, Box<dyn std::any::Any + Send>>,
+    connection: &mut Connection,
+) -> Result<(), Error> {
+    match decided {
+        Ok(Ok(answer)) => question.answer(connection, answer),
+        Ok(Err(error)) => question.fail(connection, error),
+        Err(_) => question.fail(connection, "a callback panicked"),
+    }
+}
+
+impl<C: ServerCallbacks> Callbacks for Serving<C> {
+    fn decide(self: Arc<Self>, event: Event) -> Result<PendingAnswer, Event> {
+        Ok(match event {
+            Event::ClientHello(question) => decision!(self, question, client_hello),
+            Event::SelectContext(question) => decision!(self, question, select_context),
+            Event::SelectAlpn(question) => decision!(self, question, select_alpn),
+            Event::ResumeSession(question) => decision!(self, question, resume_session),
+            Event::VerifyPeer(question) => decision!(self, question, verify_peer),
+            Event::NewSession(question) => decision!(self, question, new_session),
+            other => return Err(other),
+        })
+    }
+
+    fn tell(&self, event: &Event) {
+        if let Event::KeyLog(line) = event {
+            self.0.key_log(line);
+        }
+    }
+
+    fn failed(&self, error: &HandshakeError, peer: Option<SocketAddr>) {
+        self.0.client_error(error, peer);
+    }
+}
+
+impl<C: ClientCallbacks> Callbacks for Connecting<C> {
+    fn decide(self: Arc<Self>, event: Event) -> Result<PendingAnswer, Event> {
+        Ok(match event {
+            Event::VerifyPeer(question) => decision!(self, question, verify_peer),
+            other => return Err(other),
+        })
+    }
+
+    fn tell(&self, event: &Event) {
+        match event {
+            Event::KeyLog(line) => self.0.key_log(line),
+            Event::Session(session) => self.0.session(session),
+            _ => {}
+        }
+    }
+
+    fn failed(&self, _error: &HandshakeError, _peer: Option<SocketAddr>) {}
+}

@@ -1,0 +1,159 @@
+//! `TlsSocket`: application data over TLS.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use nodetls_proto::{Connection, Session};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::callbacks::Callbacks;
+use crate::driver::Driver;
+use crate::error::HandshakeError;
+use crate::server::ConnectionGuard;
+use crate::split::{self, OwnedReadHalf, OwnedWriteHalf};
+
+/// Slices shorter than this are put together into one record when several are written at once.
+const GATHER_BELOW: usize = 16 * 1024;
+
+/// A TLS connection over a transport. Node: `tls.TLSSocket`.
+///
+/// Dropping it closes the transport without `close_notify`, which the peer may take for a truncation;
+/// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) says goodbye first.
+///
+/// A write is complete when the bytes are encrypted; `flush` waits until the transport has them.
+///
+/// # Cancel safety
+/// Nothing is lost when a read, write, flush or shutdown is given up: all state is in the socket.
+#[derive(Debug)]
+pub struct TlsSocket<S> {
+    driver: Driver<S>,
+    guard: Option<ConnectionGuard>,
+}
+
+impl<S> TlsSocket<S> {
+    pub(crate) fn from_parts(driver: Driver<S>, guard: Option<ConnectionGuard>) -> Self {
+        Self { driver, guard }
+    }
+
+    pub(crate) fn set_guard(&mut self, guard: ConnectionGuard) {
+        self.guard = Some(guard);
+    }
+
+    /// What was negotiated, and who the peer is.
+    pub fn connection(&self) -> &Connection {
+        self.driver.connection()
+    }
+
+    /// The transport, for addresses and options.
+    pub fn get_ref(&self) -> &S {
+        self.driver.stream()
+    }
+
+    /// The transport. Reading from it or writing to it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.driver.stream_mut()
+    }
+
+    /// Gives up TLS and returns the transport. Ciphertext that was received but not yet read is lost.
+    pub fn into_inner(self) -> S {
+        self.driver.into_stream()
+    }
+
+    /// The session received last that was not taken yet, for a later connection to the same server. In TLS 1.3 sessions
+    /// come after the handshake, while data is read; up to eight are kept. Node: event `session`.
+    pub fn take_session(&mut self) -> Option<Session> {
+        self.driver.take_session()
+    }
+
+    /// Makes reads fail with [`Error::Truncated`](nodetls_proto::Error::Truncated) (`UnexpectedEof`) when the
+    /// transport ends without `close_notify`. Default: that looks like an ordinary end, as in Node.js.
+    pub fn reject_truncated(&mut self) {
+        self.driver.reject_truncated();
+    }
+
+    /// Splits into halves that different tasks can own.
+    pub fn into_split(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+        split::split(self)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
+    /// Does the handshake of a new connection.
+    pub(crate) async fn handshake(
+        stream: S,
+        connection: Connection,
+        callbacks: Arc<dyn Callbacks>,
+    ) -> Result<Self, (HandshakeError, S)> {
+        let mut driver = Driver::new(stream, connection, callbacks);
+        match poll_fn(|cx| driver.poll_handshake(cx)).await {
+            Ok(()) => Ok(Self::from_parts(driver, None)),
+            Err(error) => Err((error, driver.into_stream())),
+        }
+    }
+
+    pub(crate) fn poll_read_task(&mut self, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.driver.poll_read(cx, target)
+    }
+
+    pub(crate) fn poll_write_task(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.driver.poll_write(cx, bytes)
+    }
+
+    /// Several short slices become one record; a long one is written by itself, without a copy.
+    pub(crate) fn poll_write_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut slices = slices.iter().filter(|slice| !slice.is_empty()).peekable();
+        let Some(first) = slices.next() else { return self.driver.poll_write(cx, &[]) };
+        if first.len() >= GATHER_BELOW || slices.peek().is_none() {
+            return self.driver.poll_write(cx, first);
+        }
+        let mut gathered = Vec::with_capacity(GATHER_BELOW);
+        for slice in std::iter::once(first).chain(slices) {
+            let room = GATHER_BELOW - gathered.len();
+            gathered.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        self.driver.poll_write(cx, &gathered)
+    }
+
+    pub(crate) fn poll_flush_task(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.driver.poll_flush(cx)
+    }
+
+    pub(crate) fn poll_shutdown_task(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.driver.poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsSocket<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_task(cx, target)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsSocket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_task(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_slices(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush_task(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_shutdown_task(cx)
+    }
+}

@@ -1,0 +1,103 @@
+//! The two directions of a [`TlsSocket`] as owned halves.
+//!
+//! They share the socket behind a lock that is held while one of them is polled, never across an `await`.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use nodetls_proto::Connection;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::TlsSocket;
+
+type Shared<S> = Arc<Mutex<TlsSocket<S>>>;
+
+/// The reading half. The connection ends when both halves are dropped.
+#[derive(Debug)]
+pub struct OwnedReadHalf<S> {
+    socket: Shared<S>,
+}
+
+/// The writing half. Dropping it does not say goodbye to the peer; `shutdown` does.
+#[derive(Debug)]
+pub struct OwnedWriteHalf<S> {
+    socket: Shared<S>,
+}
+
+/// The halves are not of one socket.
+#[derive(Debug, thiserror::Error)]
+#[error("the halves belong to different sockets")]
+pub struct ReuniteError<S>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
+
+pub(crate) fn split<S>(socket: TlsSocket<S>) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+    let socket = Arc::new(Mutex::new(socket));
+    (OwnedReadHalf { socket: Arc::clone(&socket) }, OwnedWriteHalf { socket })
+}
+
+/// A poll that panicked leaves the core in a state it can go on from: all of its calls are legal in any order.
+fn lock<S>(socket: &Shared<S>) -> MutexGuard<'_, TlsSocket<S>> {
+    socket.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S> OwnedReadHalf<S> {
+    /// Looks at the connection; the function must be quick, as the other half waits meanwhile.
+    pub fn with_connection<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
+        look(lock(&self.socket).connection())
+    }
+
+    /// Puts the halves together again.
+    ///
+    /// # Errors
+    /// When they are not of one socket; they come back in the error.
+    pub fn reunite(self, other: OwnedWriteHalf<S>) -> Result<TlsSocket<S>, ReuniteError<S>> {
+        if !Arc::ptr_eq(&self.socket, &other.socket) {
+            return Err(ReuniteError(self, other));
+        }
+        drop(other);
+        match Arc::try_unwrap(self.socket) {
+            Ok(socket) => Ok(socket.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Err(_) => unreachable!("a socket has two halves, and both are here"),
+        }
+    }
+}
+
+impl<S> OwnedWriteHalf<S> {
+    /// Looks at the connection; the function must be quick, as the other half waits meanwhile.
+    pub fn with_connection<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
+        look(lock(&self.socket).connection())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for OwnedReadHalf<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        lock(&self.socket).poll_read_task(cx, target)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for OwnedWriteHalf<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        lock(&self.socket).poll_write_task(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        lock(&self.socket).poll_write_slices(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.socket).poll_flush_task(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.socket).poll_shutdown_task(cx)
+    }
+}

@@ -1,0 +1,127 @@
+//! The manual's example, an echo over TCP with client certificates, and the socket's ways of reading and writing.
+
+#![forbid(unsafe_code)]
+
+use nodetls::{
+    ClientAuthentication, Connector, KeyPem, ProtocolVersion, SecureContext, SecureContextOptions, Server, TlsSocket,
+};
+use nodetls_test::pki::{Authority, Identity, Leaf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn context(authority: &Authority, identity: &Identity) -> SecureContext {
+    SecureContext::new(&SecureContextOptions {
+        ca: Some(vec![authority.pem().into()]),
+        cert: vec![identity.cert_pem.clone().into()],
+        key: vec![KeyPem { pem: identity.key_pem.clone().into(), passphrase: None }],
+        ..Default::default()
+    })
+    .unwrap()
+}
+
+struct World {
+    server: Server,
+    client: Connector,
+}
+
+async fn world() -> World {
+    let authority = Authority::new("ca");
+    let server = context(&authority, &authority.issue(&Leaf::server("localhost")));
+    let client = context(&authority, &authority.issue(&Leaf::client("agent1")));
+    let builder = Server::builder(&server).client_authentication(ClientAuthentication::Required);
+    let server = builder.alpn_protocols(["echo"]).bind("127.0.0.1:0").await.unwrap();
+    World { server, client: Connector::new(&client).server_name("localhost").alpn_protocols(["echo"]) }
+}
+
+impl World {
+    async fn pair(&self) -> (TlsSocket<TcpStream>, TlsSocket<TcpStream>) {
+        let port = self.server.local_addr().port();
+        let (client, server) = tokio::join!(self.client.connect("127.0.0.1", port), self.server.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+}
+
+async fn echo(mut socket: TlsSocket<TcpStream>) {
+    socket.write_all(b"welcome!\n").await.unwrap();
+    let (mut reader, mut writer) = socket.into_split();
+    tokio::io::copy(&mut reader, &mut writer).await.unwrap();
+    writer.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_manuals_echo_runs_over_tcp_with_client_certificates() {
+    let world = world().await;
+    let (client, server) = world.pair().await;
+    assert!(client.connection().is_authorized());
+    assert!(server.connection().is_authorized());
+    assert_eq!(server.connection().protocol_version(), Some(ProtocolVersion::Tls1_3));
+    assert_eq!(server.connection().alpn_protocol(), Some(&b"echo"[..]));
+    assert_eq!(server.connection().server_name(), Some("localhost"));
+    let peer = server.connection().peer_certificate().unwrap();
+    assert_eq!(peer.subject().common_names(), ["agent1"]);
+
+    let serving = tokio::spawn(echo(server));
+    let (mut reader, mut writer) = client.into_split();
+    writer.write_all(b"hello").await.unwrap();
+    writer.shutdown().await.unwrap();
+    let mut received = String::new();
+    reader.read_to_string(&mut received).await.unwrap();
+    assert_eq!(received, "welcome!\nhello");
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_mebibytes_come_back_unchanged() {
+    let world = world().await;
+    let (client, server) = world.pair().await;
+    tokio::spawn(echo(server));
+    let (mut reader, mut writer) = client.into_split();
+    let piece: Vec<u8> = (0..1 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let sent = piece.clone();
+    let writing = tokio::spawn(async move {
+        for _ in 0..100 {
+            writer.write_all(&sent).await.unwrap();
+        }
+        writer.shutdown().await.unwrap();
+    });
+    let mut welcome = [0; 9];
+    reader.read_exact(&mut welcome).await.unwrap();
+    let mut received = vec![0; piece.len()];
+    for _ in 0..100 {
+        reader.read_exact(&mut received).await.unwrap();
+        assert!(received == piece);
+    }
+    assert_eq!(reader.read(&mut received).await.unwrap(), 0);
+    writing.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_taken_from_a_connection_is_resumed_by_the_next() {
+    let world = world().await;
+    let (mut client, server) = world.pair().await;
+    tokio::spawn(echo(server));
+    let mut welcome = [0; 9];
+    client.read_exact(&mut welcome).await.unwrap();
+    let session = client.take_session().expect("the tickets came before the data");
+    let port = world.server.local_addr().port();
+    let connector = world.client.clone().session(session);
+    let (client, server) = tokio::join!(connector.connect("127.0.0.1", port), world.server.accept());
+    assert!(client.unwrap().connection().is_session_reused());
+    let server = server.unwrap().0;
+    assert!(server.connection().is_session_reused());
+    assert!(server.connection().is_authorized());
+}
+
+#[tokio::test]
+async fn close_waits_for_the_last_connection() {
+    let world = world().await;
+    let (client, server) = world.pair().await;
+    assert_eq!(world.server.acceptor().connections(), 1);
+    let closing = world.server.close();
+    tokio::pin!(closing);
+    assert!(futures_util::poll!(&mut closing).is_pending());
+    drop((client, server));
+    closing.await;
+    assert_eq!(world.server.acceptor().connections(), 0);
+    assert!(world.server.accept().await.is_err());
+}
