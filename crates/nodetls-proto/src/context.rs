@@ -194,11 +194,11 @@ fn set_protocol(builder: &mut ContextBuilder, options: &SecureContextOptions) ->
 
 fn set_sessions(builder: &mut ContextBuilder, options: &SecureContextOptions) -> Result<(), Error> {
     let seconds = i32::try_from(options.session_timeout.as_secs()).map_err(|_| {
-        ConfigError::new("sessionTimeout", "ERR_OUT_OF_RANGE", "more than 2,147,483,647 seconds")
+        ConfigError::refused("sessionTimeout", "ERR_OUT_OF_RANGE", "more than 2,147,483,647 seconds")
     })?;
     builder.set_session_timeout(seconds.unsigned_abs());
     if options.session_tickets > 16 {
-        return Err(ConfigError::new("session_tickets", "ERR_OUT_OF_RANGE", "more than 16"));
+        return Err(ConfigError::refused("session_tickets", "ERR_OUT_OF_RANGE", "more than 16"));
     }
     builder.set_num_tickets(options.session_tickets).map_err(ConfigError::from_openssl("session_tickets"))?;
     if options.dangerous_key_log {
@@ -209,7 +209,11 @@ fn set_sessions(builder: &mut ContextBuilder, options: &SecureContextOptions) ->
 
 fn bounded<'a>(option: &'static str, list: &'a str) -> Result<&'a str, Error> {
     if list.len() > MAX_LIST {
-        return Err(ConfigError::new(option, "ERR_OUT_OF_RANGE", format!("longer than {MAX_LIST} bytes")));
+        return Err(ConfigError::refused(
+            option,
+            "ERR_OUT_OF_RANGE",
+            format!("longer than {MAX_LIST} bytes"),
+        ));
     }
     Ok(list)
 }
@@ -220,11 +224,12 @@ fn versions(
     ciphers: &CipherLists,
 ) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
     use ProtocolVersion::{Tls1_2, Tls1_3};
-    let mut min = options.min_version.unwrap_or(options.max_version.unwrap_or(Tls1_2).min(Tls1_2));
+    // A maximum below the default minimum lowers that too: it can mean nothing else.
+    let mut min = options.min_version.unwrap_or_else(|| options.max_version.unwrap_or(Tls1_2).min(Tls1_2));
     let mut max = options.max_version.unwrap_or(Tls1_3);
     if min > max {
         let message = format!("the minimum {min} is above the maximum {max}");
-        return Err(ConfigError::new("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
+        return Err(ConfigError::refused("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
     }
     if ciphers.tls1_2.is_empty() && max == Tls1_3 {
         min = Tls1_3;
@@ -264,7 +269,7 @@ impl Identities {
         let passphrase = pfx.passphrase.as_ref().or(shared).map(SecretBytes::expose).unwrap_or_default();
         let passphrase =
             std::str::from_utf8(passphrase).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
-                ConfigError::new("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
+                ConfigError::refused("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
             })?;
         let opened =
             Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(ConfigError::from_openssl("pfx"))?;
@@ -298,14 +303,14 @@ impl Identities {
                 }
                 None => {
                     let message = "it belongs to none of the certificates";
-                    return Err(ConfigError::new("key", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
+                    return Err(ConfigError::refused("key", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
                 }
             }
         }
         for (index, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
             if !self.keys.is_empty() {
                 let message = "there is no key for one of the certificates";
-                return Err(ConfigError::new("cert", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
+                return Err(ConfigError::refused("cert", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
             }
             let (leaf, _) = self.chain(index, authorities);
             builder.use_certificate(leaf).map_err(ConfigError::from_openssl("cert"))?;

@@ -119,13 +119,17 @@ pub fn alpn_wire_form(protocols: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
         // RFC 7301 §3.1: "Empty strings MUST NOT be included".
         let length = u8::try_from(protocol.len()).ok().filter(|length| *length > 0).ok_or_else(|| {
             let message = format!("a protocol has {} bytes; 1 to 255 are possible", protocol.len());
-            ConfigError::new("ALPNProtocols", "ERR_OUT_OF_RANGE", message)
+            ConfigError::refused("ALPNProtocols", "ERR_OUT_OF_RANGE", message)
         })?;
         wire.push(length);
         wire.extend_from_slice(protocol);
     }
     if wire.len() > usize::from(u16::MAX) {
-        return Err(ConfigError::new("ALPNProtocols", "ERR_OUT_OF_RANGE", "the list exceeds 65,535 bytes"));
+        return Err(ConfigError::refused(
+            "ALPNProtocols",
+            "ERR_OUT_OF_RANGE",
+            "the list exceeds 65,535 bytes",
+        ));
     }
     Ok(wire)
 }

@@ -27,7 +27,7 @@ impl Session {
     /// [`Error::Config`] for the option `session` when the bytes are not a session.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         if der.len() > MAX_DER {
-            return Err(ConfigError::new("session", "ERR_OUT_OF_RANGE", "longer than 512 KiB"));
+            return Err(ConfigError::refused("session", "ERR_OUT_OF_RANGE", "longer than 512 KiB"));
         }
         nodetls_openssl::Session::from_der(der).map(Self).map_err(ConfigError::from_openssl("session"))
     }

@@ -108,7 +108,7 @@ fn system() -> Result<TrustStore, Error> {
     let trusted: Vec<_> = found.certs.iter().filter_map(|root| Certificate::from_der(root).ok()).collect();
     if trusted.is_empty() {
         let reason = found.errors.first().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
-        return Err(ConfigError::new(
+        return Err(ConfigError::refused(
             "default_ca",
             "ERR_INVALID_ARG_VALUE",
             format!("the system's trust store: {reason}"),

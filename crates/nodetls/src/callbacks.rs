@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use nodetls_proto::{
-    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer, BoxError,
-    ClientHelloAnswer, Connection, Error, Event, Facts, Question, Questions, SecretBytes, SecureContext,
-    SelectAlpnAnswer, Session, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
+    BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, Question, Questions, SecretBytes,
+    SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
 };
 
 use crate::error::HandshakeError;
@@ -59,7 +59,10 @@ pub trait ServerCallbacks: Send + Sync + 'static {
     }
 
     /// Which application protocol? Default: by the server's preference. Node: `ALPNCallback`.
-    fn select_alpn(&self, ask: &AskSelectAlpn) -> impl Future<Output = Result<SelectAlpnAnswer, BoxError>> + Send {
+    fn select_alpn(
+        &self,
+        ask: &AskSelectAlpn,
+    ) -> impl Future<Output = Result<SelectAlpnAnswer, BoxError>> + Send {
         let _ = ask;
         async { Ok(SelectAlpnAnswer::ByPreference) }
     }
@@ -74,7 +77,10 @@ pub trait ServerCallbacks: Send + Sync + 'static {
     }
 
     /// Is this client acceptable? Asked where a certificate was. Default: as the options say.
-    fn verify_peer(&self, ask: &AskVerifyPeer) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
+    fn verify_peer(
+        &self,
+        ask: &AskVerifyPeer,
+    ) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
         let _ = ask;
         async { Ok(VerifyPeerAnswer::Agree) }
     }
@@ -110,7 +116,10 @@ pub trait ClientCallbacks: Send + Sync + 'static {
     }
 
     /// Is this server acceptable? Default: as its certificate says. Node: `checkServerIdentity`.
-    fn verify_peer(&self, ask: &AskVerifyPeer) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
+    fn verify_peer(
+        &self,
+        ask: &AskVerifyPeer,
+    ) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
         let _ = ask;
         async { Ok(VerifyPeerAnswer::Agree) }
     }
@@ -136,10 +145,18 @@ impl ClientCallbacks for () {
 pub(crate) type PendingAnswer = Pin<Box<dyn Future<Output = Settle> + Send>>;
 pub(crate) type Settle = Box<dyn FnOnce(&mut Connection) -> Result<(), Error> + Send>;
 
+/// What becomes of an event.
+pub(crate) enum Dispatch {
+    /// It asks for a decision, which has begun.
+    Decide(PendingAnswer),
+    /// It only tells something.
+    Tell(Event),
+}
+
 /// What a driver needs of either trait, without its type.
 pub(crate) trait Callbacks: Send + Sync {
-    /// Begins the decision that the event asks for; events without one come back.
-    fn decide(self: Arc<Self>, event: Event) -> Result<PendingAnswer, Event>;
+    /// Begins the decision that the event asks for, if it asks for one.
+    fn decide(self: Arc<Self>, event: Event) -> Dispatch;
 
     /// Tells of an event without a decision.
     fn tell(&self, event: &Event);
@@ -179,15 +196,15 @@ fn settle<F: Facts>(
 }
 
 impl<C: ServerCallbacks> Callbacks for Serving<C> {
-    fn decide(self: Arc<Self>, event: Event) -> Result<PendingAnswer, Event> {
-        Ok(match event {
+    fn decide(self: Arc<Self>, event: Event) -> Dispatch {
+        Dispatch::Decide(match event {
             Event::ClientHello(question) => decision!(self, question, client_hello),
             Event::SelectContext(question) => decision!(self, question, select_context),
             Event::SelectAlpn(question) => decision!(self, question, select_alpn),
             Event::ResumeSession(question) => decision!(self, question, resume_session),
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
             Event::NewSession(question) => decision!(self, question, new_session),
-            other => return Err(other),
+            other => return Dispatch::Tell(other),
         })
     }
 
@@ -203,10 +220,10 @@ impl<C: ServerCallbacks> Callbacks for Serving<C> {
 }
 
 impl<C: ClientCallbacks> Callbacks for Connecting<C> {
-    fn decide(self: Arc<Self>, event: Event) -> Result<PendingAnswer, Event> {
-        Ok(match event {
+    fn decide(self: Arc<Self>, event: Event) -> Dispatch {
+        Dispatch::Decide(match event {
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
-            other => return Err(other),
+            other => return Dispatch::Tell(other),
         })
     }
 

@@ -23,7 +23,11 @@ use crate::happy_eyeballs;
 /// Giving up closes the transport.
 ///
 /// Node: `tls.connect(port, host)`.
-pub async fn connect(host: &str, port: u16, context: &SecureContext) -> Result<TlsSocket<TcpStream>, ConnectError> {
+pub async fn connect(
+    host: &str,
+    port: u16,
+    context: &SecureContext,
+) -> Result<TlsSocket<TcpStream>, ConnectError> {
     Connector::new(context).connect(host, port).await
 }
 
@@ -177,7 +181,12 @@ impl Connector {
         Ok(ServerName::parse(self.server_name.as_deref().unwrap_or(host))?)
     }
 
-    async fn handshake<S>(&self, name: ServerName, stream: S, begun: Instant) -> Result<TlsSocket<S>, ConnectError>
+    async fn handshake<S>(
+        &self,
+        name: ServerName,
+        stream: S,
+        begun: Instant,
+    ) -> Result<TlsSocket<S>, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 
-use crate::callbacks::{Callbacks, PendingAnswer};
+use crate::callbacks::{Callbacks, Dispatch, PendingAnswer};
 use crate::error::{HandshakeError, tls_io_error};
 use crate::wake::{SharedWaker, Task};
 
@@ -106,7 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let waker = self.waker.register(Task::Reader, cx);
         let cx = &mut Context::from_waker(&waker);
         let before = target.filled().len();
@@ -252,8 +256,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn dispatch_events(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             match Arc::clone(&self.callbacks).decide(event) {
-                Ok(answer) => self.answer = Some(answer),
-                Err(event) => self.tell(event),
+                Dispatch::Decide(answer) => self.answer = Some(answer),
+                Dispatch::Tell(event) => self.tell(event),
             }
         }
     }
@@ -271,6 +275,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
 impl<S: std::fmt::Debug> std::fmt::Debug for Driver<S> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Driver").field("stream", &self.stream).field("connection", &self.connection).finish()
+        out.debug_struct("Driver")
+            .field("stream", &self.stream)
+            .field("connection", &self.connection)
+            .finish()
     }
 }

@@ -42,7 +42,8 @@ impl ServerBuilder {
     /// The application protocols to select from, the preferred one first. Default: none. Node: `ALPNProtocols`.
     #[must_use]
     pub fn alpn_protocols<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
-        self.options.alpn_protocols = protocols.into_iter().map(|protocol| protocol.as_ref().to_vec()).collect();
+        self.options.alpn_protocols =
+            protocols.into_iter().map(|protocol| protocol.as_ref().to_vec()).collect();
         self
     }
 

@@ -94,7 +94,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
         }
     }
 
-    pub(crate) fn poll_read_task(&mut self, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_read_task(
+        &mut self,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.driver.poll_read(cx, target)
     }
 
@@ -103,7 +107,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
     }
 
     /// Several short slices become one record; a long one is written by itself, without a copy.
-    pub(crate) fn poll_write_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write_slices(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut slices = slices.iter().filter(|slice| !slice.is_empty()).peekable();
         let Some(first) = slices.next() else { return self.driver.poll_write(cx, &[]) };
         if first.len() >= GATHER_BELOW || slices.peek().is_none() {
@@ -127,7 +135,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsSocket<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.poll_read_task(cx, target)
     }
 }

@@ -71,7 +71,11 @@ impl<S> OwnedWriteHalf<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for OwnedReadHalf<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         lock(&self.socket).poll_read_task(cx, target)
     }
 }

@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 
 use nodetls::{
-    ClientAuthentication, Connector, KeyPem, ProtocolVersion, SecureContext, SecureContextOptions, Server, TlsSocket,
+    ClientAuthentication, Connector, KeyPem, ProtocolVersion, SecureContext, SecureContextOptions, Server,
+    TlsSocket,
 };
 use nodetls_test::pki::{Authority, Identity, Leaf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

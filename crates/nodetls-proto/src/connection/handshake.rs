@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use nodetls_openssl::{OnVerify, Progress, Ssl, VerifyFinding, VerifyReport};
+use nodetls_openssl::{AlertRecord, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport};
 
 use super::question::{AskNewSession, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
 use super::{Connection, Phase, Role};
@@ -109,20 +109,30 @@ impl Connection {
 
     /// Turns what the callbacks have recorded into events.
     pub(super) fn harvest(&mut self) -> Alerts {
-        let client_binding = match &self.role {
-            Role::Client(options) => Some(client_binding(&self.context, options)),
-            Role::Server(_) => None,
-        };
-        let mut alerts = Alerts::default();
-        let Some(ssl) = self.ssl_mut() else { return alerts };
-        let (lines, sessions, records) = (ssl.take_key_log(), ssl.take_new_sessions(), ssl.take_alerts());
+        let Some(ssl) = self.ssl_mut() else { return Alerts::default() };
+        let (lines, sessions, alerts) = (ssl.take_key_log(), ssl.take_new_sessions(), ssl.take_alerts());
         self.events.extend(lines.into_iter().map(|line| Event::KeyLog(SecretBytes::from(line.as_slice()))));
-        for session in sessions {
-            match &client_binding {
-                Some(binding) => self.client_session(&Session(session), binding),
-                None => self.steps.push_back(Step::NewSession(Session(session))),
+        if !sessions.is_empty() {
+            self.harvest_sessions(sessions.into_iter().map(Session));
+        }
+        self.harvest_alerts(&alerts)
+    }
+
+    fn harvest_sessions(&mut self, sessions: impl Iterator<Item = Session>) {
+        let Role::Client(options) = &self.role else {
+            return self.steps.extend(sessions.map(Step::NewSession));
+        };
+        let binding = client_binding(&self.context, options);
+        for session in sessions.filter(|session| session.0.is_resumable()) {
+            match session.bound(&binding) {
+                Ok(session) => self.events.push_back(Event::Session(session)),
+                Err(error) => self.fail(error),
             }
         }
+    }
+
+    fn harvest_alerts(&mut self, records: &[AlertRecord]) -> Alerts {
+        let mut alerts = Alerts::default();
         for record in records {
             let description = AlertDescription(record.description);
             match (record.sent, record.fatal) {
@@ -133,16 +143,6 @@ impl Connection {
             }
         }
         alerts
-    }
-
-    fn client_session(&mut self, session: &Session, binding: &[u8; 32]) {
-        if !session.0.is_resumable() {
-            return;
-        }
-        match session.bound(binding) {
-            Ok(session) => self.events.push_back(Event::Session(session)),
-            Err(error) => self.fail(error),
-        }
     }
 
     // ---- the peer's certificate ----

@@ -186,9 +186,15 @@ impl Connection {
     }
 
     /// The transport has ended: no more bytes will come.
+    ///
+    /// A question that is open before the peer's last message of the handshake is moot then: the connection fails at
+    /// once, so that nobody works for a peer that has gone.
     pub fn handle_eof(&mut self) {
         self.eof = true;
         self.has_input = true;
+        if self.open_question.is_some() && matches!(self.phase, Phase::Accepting(_) | Phase::Handshaking(_)) {
+            self.fail(Error::Truncated { during_handshake: true });
+        }
     }
 
     /// Time has come to `now`. A handshake past its time limit fails with [`Error::HandshakeTimeout`].
@@ -258,8 +264,8 @@ impl Connection {
             match &self.phase {
                 Phase::Accepting(_) => self.advance_accepting(),
                 Phase::Handshaking(_) => self.advance_handshake(),
-                Phase::Finishing(_) => self.advance_steps(),
-                Phase::Open(_) | Phase::Ended(_) => {}
+                Phase::Finishing(_) | Phase::Open(_) => self.advance_steps(),
+                Phase::Ended(_) => {}
             }
         }
     }

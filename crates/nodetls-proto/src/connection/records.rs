@@ -3,7 +3,6 @@
 use bytes::BufMut;
 use nodetls_openssl::Progress;
 
-use super::handshake::Step;
 use super::{Connection, MAX_EVENTS, Phase, TRANSMIT_HIGH_WATER, TRANSMIT_READ_LIMIT};
 use crate::error::Error;
 
@@ -128,10 +127,9 @@ impl Connection {
     /// Notes what came along with records: sessions, key material, alerts.
     fn after_records(&mut self) {
         self.harvest();
-        if self.open_question.is_none() {
-            if let Some(Step::NewSession(session)) = self.steps.pop_front() {
-                self.ask_new_session(session);
-            }
+        if !self.steps.is_empty() {
+            self.has_input = true;
+            self.advance();
         }
     }
 

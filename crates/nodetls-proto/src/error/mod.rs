@@ -269,7 +269,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(crate) fn new(option: &'static str, code: &str, message: impl fmt::Display) -> Error {
+    pub(crate) fn refused(option: &'static str, code: &str, message: impl fmt::Display) -> Error {
         let (code, message) = (code.to_owned(), message.to_string());
         Error::Config(Arc::new(Self { option, message, code, openssl_errors: Vec::new() }))
     }
