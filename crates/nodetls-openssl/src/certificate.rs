@@ -7,8 +7,8 @@ use libc::c_int;
 use openssl::asn1::Asn1TimeRef;
 use openssl::hash::MessageDigest;
 use openssl::stack::StackRef;
-use openssl::x509::{X509, X509NameRef, X509Ref};
-use openssl_sys::{ASN1_STRING, GENERAL_NAME, stack_st_X509};
+use openssl::x509::{X509, X509Crl, X509NameRef, X509Ref};
+use openssl_sys::{ASN1_STRING, BIO, GENERAL_NAME, stack_st_X509};
 
 use crate::result::non_null;
 use crate::{ErrorStack, init, sys};
@@ -189,23 +189,35 @@ impl fmt::Debug for Certificate {
 ///
 /// Corresponds to `PEM_read_bio_X509_AUX`.
 pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<Certificate>, ErrorStack> {
+    read_pem(pem, |bio| {
+        // SAFETY: the BIO is alive; a null password callback is never called for certificates.
+        let raw =
+            unsafe { sys::PEM_read_bio_X509_AUX(bio, std::ptr::null_mut(), None, std::ptr::null_mut()) };
+        // SAFETY: the certificate is new and ours.
+        (!raw.is_null()).then(|| Certificate(unsafe { X509::from_ptr(raw) }))
+    })
+}
+
+/// All revocation lists of a PEM text, labelled `X509 CRL`.
+pub(crate) fn revocation_lists_from_pem(pem: &[u8]) -> Result<Vec<X509Crl>, ErrorStack> {
+    read_pem(pem, |bio| {
+        let nothing = std::ptr::null_mut();
+        // SAFETY: the BIO is alive; a null password callback is never called for revocation lists.
+        let raw = unsafe { openssl_sys::PEM_read_bio_X509_CRL(bio, std::ptr::null_mut(), None, nothing) };
+        // SAFETY: the list is new and ours.
+        (!raw.is_null()).then(|| unsafe { X509Crl::from_ptr(raw) })
+    })
+}
+
+/// Reads blocks until there are no more; at least one is needed.
+fn read_pem<T>(pem: &[u8], read: impl Fn(*mut BIO) -> Option<T>) -> Result<Vec<T>, ErrorStack> {
     init();
     ErrorStack::clear();
     let length = c_int::try_from(pem.len()).map_err(|_| ErrorStack::default())?;
     // SAFETY: the BIO only reads `length` bytes of `pem`, which outlives it.
     let bio = non_null(unsafe { openssl_sys::BIO_new_mem_buf(pem.as_ptr().cast(), length) })?;
-    let mut found = Vec::new();
-    let end = loop {
-        // SAFETY: the BIO is alive; a null password callback is never called for certificates.
-        let raw = unsafe {
-            sys::PEM_read_bio_X509_AUX(bio.as_ptr(), std::ptr::null_mut(), None, std::ptr::null_mut())
-        };
-        if raw.is_null() {
-            break ErrorStack::drain();
-        }
-        // SAFETY: the certificate is new and ours.
-        found.push(Certificate(unsafe { X509::from_ptr(raw) }));
-    };
+    let found: Vec<T> = std::iter::from_fn(|| read(bio.as_ptr())).collect();
+    let end = ErrorStack::drain();
     // SAFETY: the BIO is ours and not used again.
     unsafe { openssl_sys::BIO_free_all(bio.as_ptr()) };
     let no_more = end.first().is_some_and(|entry| {

@@ -4,6 +4,8 @@ use std::ffi::CString;
 
 use foreign_types::ForeignType;
 use libc::{c_int, c_long};
+use openssl::dh::Dh;
+use openssl::pkey::Params;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion};
 use openssl::stack::Stack;
 use openssl::x509::X509;
@@ -155,6 +157,30 @@ impl ContextBuilder {
         Ok(self.0.set_groups_list(list_without_nul(list)?)?)
     }
 
+    /// The signature algorithms, separated by colons, the preferred one first.
+    ///
+    /// # Errors
+    /// When a name is not known.
+    pub fn set_signature_algorithms(&mut self, list: &str) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_sigalgs_list(list_without_nul(list)?)?)
+    }
+
+    /// Parameters for finite-field Diffie-Hellman.
+    ///
+    /// # Errors
+    /// When they are too weak for the security level.
+    pub fn set_dh_parameters(&mut self, parameters: &DhParameters) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.0.set_tmp_dh(&parameters.0)?)
+    }
+
+    /// Takes well-known parameters for finite-field Diffie-Hellman which fit the key's strength.
+    pub fn set_dh_auto(&mut self) {
+        // SAFETY: as in `set_modes`.
+        unsafe { openssl_sys::SSL_CTX_set_dh_auto(self.as_ptr(), 1) };
+    }
+
     /// OpenSSL's security level, 0 to 5 (`SSL_CTX_set_security_level(3)`).
     pub fn set_security_level(&mut self, level: u32) {
         self.0.set_security_level(level);
@@ -244,6 +270,32 @@ impl ContextBuilder {
 impl std::fmt::Debug for ContextBuilder {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("ContextBuilder(..)")
+    }
+}
+
+/// Parameters for finite-field Diffie-Hellman.
+pub struct DhParameters(Dh<Params>);
+
+impl DhParameters {
+    /// Reads parameters from PEM (`DH PARAMETERS`).
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, ErrorStack> {
+        init();
+        ErrorStack::clear();
+        Ok(Self(Dh::params_from_pem(pem)?))
+    }
+
+    /// The length of the prime in bits.
+    pub fn bits(&self) -> u32 {
+        self.0.prime_p().num_bits().unsigned_abs()
+    }
+}
+
+impl std::fmt::Debug for DhParameters {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "DhParameters({} bits)", self.bits())
     }
 }
 

@@ -26,7 +26,7 @@ mod sys;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
-pub use context::{Context, ContextBuilder, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
+pub use context::{Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
 pub use error::{ErrorEntry, ErrorStack};
 pub use key::{Pkcs12, PrivateKey};
 pub use session::Session;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use foreign_types::ForeignType;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::X509VerifyFlags;
 use openssl_sys::X509_STORE;
 
-use crate::{Certificate, ErrorStack, init};
+use crate::result::one;
+use crate::{Certificate, ErrorStack, init, sys};
 
 /// A set of trusted certificates. Cloning shares it; it never changes.
 #[derive(Clone)]
@@ -16,7 +19,7 @@ pub struct TrustStore {
 
 impl TrustStore {
     pub(crate) fn as_ptr(&self) -> *mut X509_STORE {
-        foreign_types::ForeignType::as_ptr(&*self.store)
+        self.store.as_ptr()
     }
 
     /// The trusted certificates in the order they were added.
@@ -57,6 +60,21 @@ impl TrustStoreBuilder {
         self.builder.add_cert(certificate.x509().to_owned())?;
         self.certificates.push(certificate.clone());
         Ok(())
+    }
+
+    /// Adds all revocation lists of a PEM text, and makes revocation of the whole chain part of verification.
+    ///
+    /// # Errors
+    /// When a list cannot be read, or there is none.
+    ///
+    /// Corresponds to `X509_STORE_add_crl`.
+    pub fn add_revocation_lists(&mut self, pem: &[u8]) -> Result<(), ErrorStack> {
+        for crl in crate::certificate::revocation_lists_from_pem(pem)? {
+            // SAFETY: the store is ours alone while it is built, the list is alive, and OpenSSL takes a reference of its own.
+            one(unsafe { sys::X509_STORE_add_crl(self.builder.as_ptr(), crl.as_ptr()) })?;
+        }
+        ErrorStack::clear();
+        Ok(self.builder.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?)
     }
 
     /// The finished set.

@@ -3,7 +3,9 @@
 //! Nothing but declarations and the constants they need.
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
-use openssl_sys::{BIO, EVP_PKEY, SSL, SSL_CTX, SSL_SESSION, X509, X509_NAME_ENTRY, X509_STORE_CTX};
+use openssl_sys::{
+    BIO, EVP_PKEY, SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+};
 use openssl_sys::{pem_password_cb, stack_st_X509};
 
 /// `OPENSSL_init_crypto(3)`.
@@ -49,6 +51,8 @@ unsafe extern "C" {
     pub(crate) fn X509_STORE_CTX_set_verify_cb(ctx: *mut X509_STORE_CTX, callback: Option<VerifyCallback>);
     /// `X509_STORE_CTX_new(3)`.
     pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
+    /// `X509_STORE_add_cert(3)`.
+    pub(crate) fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     /// `SSL_CTX_set_info_callback(3)`.
     pub(crate) fn SSL_CTX_set_info_callback(ctx: *mut SSL_CTX, callback: Option<InfoCallback>);
     /// `SSL_CTX_use_certificate(3)`.

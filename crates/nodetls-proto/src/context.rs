@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nodetls_openssl::{
-    Certificate, Context, ContextBuilder, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
+    Certificate, Context, ContextBuilder, DhParameters, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
     certificates_from_pem, sha256,
 };
 
@@ -12,11 +12,14 @@ use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
-use crate::trust::{DefaultAuthorities, Trust};
+use crate::trust::{DefaultAuthorities, Trust, TrustParts};
 use crate::version::ProtocolVersion;
 
 /// OpenSSL's security level where the options do not ask for less: RSA and DH from 2048 bits, no SHA-1.
 const SECURITY_LEVEL: u32 = 2;
+
+/// The manual: "The key length must be greater than or equal to 1024 bits or else an error will be thrown."
+const MIN_DH_BITS: u32 = 1024;
 
 /// The longest cipher or group list that is passed to OpenSSL.
 const MAX_LIST: usize = 16 * 1024;
@@ -39,6 +42,15 @@ pub struct Pfx {
     pub passphrase: Option<SecretBytes>,
 }
 
+/// Parameters for finite-field Diffie-Hellman. Node: `dhparam`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DhParam {
+    /// Well-known parameters that fit the strength of the key.
+    Auto,
+    /// These, in PEM. At least 1,024 bits; fewer than 2,048 lower OpenSSL's security level for this context to 1.
+    Pem(Vec<u8>),
+}
+
 /// What a [`SecureContext`] is made of. Node: the options of `tls.createSecureContext`.
 ///
 /// Everything has a safe default; write the fields that matter and end with `..Default::default()`.
@@ -50,6 +62,9 @@ pub struct SecureContextOptions {
     pub extra_ca: Vec<Vec<u8>>,
     /// Who is trusted where [`ca`](Self::ca) says nothing. Default: Mozilla's roots.
     pub default_ca: DefaultAuthorities,
+    /// Revocation lists in PEM, each text with any number of them. Where there is one, every certificate of the peer's
+    /// chain but the root needs a current list of its issuer, and must not be on it. Node: `crl`.
+    pub crl: Vec<Vec<u8>>,
     /// Certificate chains in PEM, the leaf first, one for each key, in any order. Node: `cert`.
     pub cert: Vec<Vec<u8>>,
     /// Private keys. Node: `key`.
@@ -63,6 +78,14 @@ pub struct SecureContextOptions {
     pub ciphers: Option<String>,
     /// Groups for key agreement, separated by colons, or `auto`. Default: `auto`. Node: `ecdhCurve`.
     pub ecdh_curve: Option<String>,
+    /// Signature algorithms, separated by colons (`RSA+SHA384`, `ecdsa_secp256r1_sha256`), the preferred one first.
+    /// Default: OpenSSL's. Node: `sigalgs`.
+    pub sigalgs: Option<String>,
+    /// Parameters for finite-field Diffie-Hellman, without which DHE suites are not available. Default: none.
+    /// Node: `dhparam`.
+    pub dhparam: Option<DhParam>,
+    /// Bits of OpenSSL's `SSL_OP_*`, set besides those that this library sets. Default: 0. Node: `secureOptions`.
+    pub secure_options: u64,
     /// Whether the server's order of cipher suites counts. Default: true on servers. Node: `honorCipherOrder`.
     pub honor_cipher_order: Option<bool>,
     /// The lowest protocol version. Default: TLS 1.2. An explicit TLS 1.0 or 1.1 also lowers OpenSSL's security
@@ -86,6 +109,7 @@ impl Default for SecureContextOptions {
         Self {
             ca: None,
             extra_ca: Vec::new(),
+            crl: Vec::new(),
             default_ca: DefaultAuthorities::Mozilla,
             cert: Vec::new(),
             key: Vec::new(),
@@ -93,6 +117,9 @@ impl Default for SecureContextOptions {
             passphrase: None,
             ciphers: None,
             ecdh_curve: None,
+            sigalgs: None,
+            dhparam: None,
+            secure_options: 0,
             honor_cipher_order: None,
             min_version: None,
             max_version: None,
@@ -176,12 +203,15 @@ fn set_protocol(builder: &mut ContextBuilder, options: &SecureContextOptions) ->
     let (min, max) = versions(options, &ciphers)?;
     builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
     builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
+    let dh = dh_parameters(options)?;
     // The level goes first: a cipher string may still name another one.
-    let level = if min < ProtocolVersion::Tls1_2 { 0 } else { SECURITY_LEVEL };
+    let level = match &dh {
+        _ if ciphers.names_security_level() => SECURITY_LEVEL,
+        _ if min < ProtocolVersion::Tls1_2 => 0,
+        Some(dh) if dh.bits() < 2048 => 1,
+        _ => SECURITY_LEVEL,
+    };
     builder.set_security_level(level);
-    if ciphers.names_security_level() {
-        builder.set_security_level(SECURITY_LEVEL);
-    }
     builder.set_cipher_suites(&ciphers.tls1_3).map_err(ConfigError::from_openssl("ciphers"))?;
     if !ciphers.tls1_2.is_empty() {
         builder.set_cipher_list(&ciphers.tls1_2).map_err(ConfigError::from_openssl("ciphers"))?;
@@ -189,7 +219,27 @@ fn set_protocol(builder: &mut ContextBuilder, options: &SecureContextOptions) ->
     if let Some(groups) = options.ecdh_curve.as_deref().filter(|groups| *groups != "auto") {
         builder.set_groups(bounded("ecdhCurve", groups)?).map_err(ConfigError::from_openssl("ecdhCurve"))?;
     }
+    if let Some(algorithms) = options.sigalgs.as_deref() {
+        let algorithms = bounded("sigalgs", algorithms)?;
+        builder.set_signature_algorithms(algorithms).map_err(ConfigError::from_openssl("sigalgs"))?;
+    }
+    match (&options.dhparam, dh) {
+        (_, Some(dh)) => builder.set_dh_parameters(&dh).map_err(ConfigError::from_openssl("dhparam"))?,
+        (Some(DhParam::Auto), None) => builder.set_dh_auto(),
+        _ => {}
+    }
+    builder.set_options(options.secure_options);
     set_sessions(builder, options)
+}
+
+fn dh_parameters(options: &SecureContextOptions) -> Result<Option<DhParameters>, Error> {
+    let Some(DhParam::Pem(pem)) = &options.dhparam else { return Ok(None) };
+    let parameters = DhParameters::from_pem(pem).map_err(ConfigError::from_openssl("dhparam"))?;
+    if parameters.bits() < MIN_DH_BITS {
+        let message = "DH parameter is less than 1024 bits";
+        return Err(ConfigError::refused("dhparam", "ERR_INVALID_ARG_VALUE", message));
+    }
+    Ok(Some(parameters))
 }
 
 fn set_sessions(builder: &mut ContextBuilder, options: &SecureContextOptions) -> Result<(), Error> {
@@ -286,7 +336,8 @@ impl Identities {
         let mut extra = options.extra_ca.clone();
         let self_signed = self.authorities.iter().filter(|authority| authority.is_issued_by(authority));
         extra.extend(self_signed.map(certificate_pem));
-        Trust::new(options.default_ca, options.ca.as_deref(), &extra)
+        let ca = options.ca.as_deref();
+        Trust::new(&TrustParts { default: options.default_ca, ca, extra: &extra, crl: &options.crl })
     }
 
     fn install(&self, builder: &mut ContextBuilder, authorities: &[Certificate]) -> Result<(), Error> {

@@ -32,7 +32,7 @@ pub use connection::question::{
     ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
 pub use connection::{Connection, Facts, Question, QuestionKind, Questions, Read};
-pub use context::{KeyPem, Pfx, SecureContext, SecureContextOptions};
+pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
 pub use error::{
     AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,
     ProtocolError, VerifyError,

@@ -4,7 +4,9 @@
 
 use std::sync::OnceLock;
 
-use nodetls_openssl::{Certificate, TrustStore, TrustStoreBuilder, certificates_from_pem, sha256};
+use nodetls_openssl::{
+    Certificate, ErrorStack, TrustStore, TrustStoreBuilder, certificates_from_pem, sha256,
+};
 
 use crate::error::{ConfigError, Error};
 
@@ -29,17 +31,28 @@ pub(crate) struct Trust {
 #[derive(Clone, Debug)]
 enum Source {
     Default(DefaultAuthorities),
-    Explicit(TrustStore),
+    /// A store of this context's own; `explicit` when authorities were named, not only revocation lists.
+    Own {
+        store: TrustStore,
+        explicit: bool,
+    },
+}
+
+/// The options that make up a [`Trust`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TrustParts<'a> {
+    pub(crate) default: DefaultAuthorities,
+    /// Replaces the default authorities.
+    pub(crate) ca: Option<&'a [Vec<u8>]>,
+    /// Comes on top of either.
+    pub(crate) extra: &'a [Vec<u8>],
+    pub(crate) crl: &'a [Vec<u8>],
 }
 
 impl Trust {
-    /// `ca` replaces the default authorities, `extra` comes on top of either.
-    pub(crate) fn new(
-        default: DefaultAuthorities,
-        ca: Option<&[Vec<u8>]>,
-        extra: &[Vec<u8>],
-    ) -> Result<Self, Error> {
-        if ca.is_none() && extra.is_empty() {
+    pub(crate) fn new(parts: &TrustParts<'_>) -> Result<Self, Error> {
+        let TrustParts { default, ca, extra, crl } = *parts;
+        if ca.is_none() && extra.is_empty() && crl.is_empty() {
             let fingerprint = sha256(&[b"default authorities", &[default as u8]]);
             return Ok(Self { source: Source::Default(default), fingerprint });
         }
@@ -48,22 +61,27 @@ impl Trust {
             None => default_store(default)?.certificates().to_vec(),
         };
         trusted.extend(parse_all("extra_ca", extra)?);
-        let store = build(&trusted).map_err(ConfigError::from_openssl("ca"))?;
-        Ok(Self { fingerprint: fingerprint(&trusted), source: Source::Explicit(store) })
+        let mut builder = builder(&trusted).map_err(ConfigError::from_openssl("ca"))?;
+        for pem in crl {
+            builder.add_revocation_lists(pem).map_err(ConfigError::from_openssl("crl"))?;
+        }
+        let fingerprint = fingerprint(&trusted, crl);
+        let explicit = ca.is_some() || !extra.is_empty();
+        Ok(Self { fingerprint, source: Source::Own { store: builder.build(), explicit } })
     }
 
     pub(crate) fn store(&self) -> Result<TrustStore, Error> {
         match &self.source {
             Source::Default(default) => default_store(*default),
-            Source::Explicit(store) => Ok(store.clone()),
+            Source::Own { store, .. } => Ok(store.clone()),
         }
     }
 
     /// The authorities that were named explicitly; empty for the defaults.
     pub(crate) fn explicit(&self) -> &[Certificate] {
         match &self.source {
-            Source::Default(_) => &[],
-            Source::Explicit(store) => store.certificates(),
+            Source::Own { store, explicit: true } => store.certificates(),
+            Source::Own { .. } | Source::Default(_) => &[],
         }
     }
 }
@@ -76,14 +94,20 @@ fn parse_all(option: &'static str, pems: &[Vec<u8>]) -> Result<Vec<Certificate>,
     Ok(all)
 }
 
-fn build(trusted: &[Certificate]) -> Result<TrustStore, nodetls_openssl::ErrorStack> {
+fn builder(trusted: &[Certificate]) -> Result<TrustStoreBuilder, ErrorStack> {
     let mut builder = TrustStoreBuilder::new()?;
     trusted.iter().try_for_each(|certificate| builder.add(certificate))?;
-    Ok(builder.build())
+    Ok(builder)
 }
 
-fn fingerprint(trusted: &[Certificate]) -> [u8; 32] {
-    let digests: Vec<Vec<u8>> = trusted.iter().map(Certificate::sha256).collect();
+fn build(trusted: &[Certificate]) -> Result<TrustStore, ErrorStack> {
+    builder(trusted).map(TrustStoreBuilder::build)
+}
+
+fn fingerprint(trusted: &[Certificate], crl: &[Vec<u8>]) -> [u8; 32] {
+    let certificates = trusted.iter().map(Certificate::sha256);
+    let lists = crl.iter().map(|pem| sha256(&[pem]).to_vec());
+    let digests: Vec<Vec<u8>> = certificates.chain(lists).collect();
     sha256(&digests.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
@@ -131,7 +155,8 @@ mod tests {
 
     #[test]
     fn an_authority_that_is_not_pem_is_refused_by_name() {
-        let error = Trust::new(DefaultAuthorities::Mozilla, Some(&[b"nonsense".to_vec()]), &[]).unwrap_err();
+        let error = Trust::new(&TrustParts { ca: Some(&[b"nonsense".to_vec()]), ..TrustParts::default() })
+            .unwrap_err();
         assert_eq!(error.code(), "ERR_OSSL_PEM_NO_START_LINE");
         assert!(matches!(&error, Error::Config(config) if config.option == "ca"));
     }

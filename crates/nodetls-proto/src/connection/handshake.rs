@@ -212,7 +212,7 @@ impl Connection {
     }
 
     fn peer_accepted(&mut self) {
-        self.held = false;
+        self.release();
         self.has_input = true;
         if let Phase::Handshaking(ssl) = &mut self.phase {
             ssl.answer_verification(Ok(()));
@@ -231,7 +231,7 @@ impl Connection {
                 self.rejection = Some(error);
                 self.has_input = true;
             }
-            _ => self.fail_silently(error),
+            _ => self.fail(error),
         }
     }
 
@@ -266,9 +266,14 @@ impl Connection {
     }
 
     pub(super) fn new_session_answered(&mut self, (): ()) -> Result<(), Error> {
-        self.held = false;
+        self.release();
         self.has_input = true;
         Ok(())
+    }
+
+    /// Lets go what was withheld, unless a decision that comes next has to withhold it too.
+    fn release(&mut self) {
+        self.held = self.steps.iter().any(|step| !matches!(step, Step::Secure));
     }
 
     fn open(&mut self) {

@@ -366,29 +366,26 @@ impl Connection {
         }
     }
 
-    /// Ends the connection with an error; what can still be sent is.
+    /// Ends the connection with an error; what can still be sent is, but nothing that was withheld.
     fn fail(&mut self, error: Error) {
         if matches!(self.phase, Phase::Ended(_)) {
             return;
         }
-        self.open_question = None;
-        self.held = false;
-        self.steps.clear();
         self.error = Some(error.clone());
         self.events.push_back(Event::Failed(error));
         self.end();
     }
 
-    /// As [`Connection::fail`], but the peer gets nothing of what was withheld.
-    fn fail_silently(&mut self, error: Error) {
-        if let Some(ssl) = self.ssl_mut() {
-            let withheld = ssl.transmit().len();
-            ssl.transmitted(withheld);
-        }
-        self.fail(error);
-    }
-
     fn end(&mut self) {
+        self.open_question = None;
+        self.steps.clear();
+        if std::mem::take(&mut self.held) {
+            // It was to wait for a decision which will not come any more.
+            if let Some(ssl) = self.ssl_mut() {
+                let withheld = ssl.transmit().len();
+                ssl.transmitted(withheld);
+            }
+        }
         let phase = std::mem::replace(&mut self.phase, Phase::Ended(None));
         if let Phase::Handshaking(ssl) | Phase::Finishing(ssl) | Phase::Open(ssl) | Phase::Ended(Some(ssl)) =
             phase

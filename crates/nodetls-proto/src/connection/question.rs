@@ -121,8 +121,9 @@ impl<F: Facts> Question<F> {
     /// [`Error::ApiMisuse`] when the question is not one of this connection or the connection has ended; an answer
     /// that is not possible fails the connection, and its error is returned here too.
     pub fn answer(mut self, connection: &mut Connection, answer: F::Answer) -> Result<(), Error> {
-        self.settled = true;
+        // A question that is given to a connection not its own stays unanswered: it counts as dropped.
         connection.settle(&self.slot)?;
+        self.settled = true;
         F::apply(connection, answer).inspect_err(|error| connection.fail(error.clone()))
     }
 
@@ -139,8 +140,8 @@ impl<F: Facts> Question<F> {
     /// # Errors
     /// [`Error::ApiMisuse`] when the question is not one of this connection or the connection has ended.
     pub fn fail(mut self, connection: &mut Connection, reason: impl Into<BoxError>) -> Result<(), Error> {
-        self.settled = true;
         connection.settle(&self.slot)?;
+        self.settled = true;
         connection.fail(Error::callback(F::FAILURE, reason.into()));
         Ok(())
     }
