@@ -40,7 +40,7 @@ pub(crate) fn state_index() -> c_int {
 
 /// # Safety
 /// `ssl` must be alive and used by the current call only; the result must not outlive the callback.
-unsafe fn state<'a>(ssl: *const SSL) -> Option<&'a mut State> {
+pub(crate) unsafe fn state<'a>(ssl: *const SSL) -> Option<&'a mut State> {
     // SAFETY: the caller promises that `ssl` is alive.
     let pointer = unsafe { openssl_sys::SSL_get_ex_data(ssl, state_index()) };
     // SAFETY: the pointer was stored by `Ssl::new` and outlives the SSL; exclusive by the module's rule.

@@ -23,6 +23,7 @@ mod ssl;
 mod state;
 mod store;
 mod sys;
+mod ticket;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
@@ -33,6 +34,7 @@ pub use session::Session;
 pub use ssl::{CipherSuite, Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
 pub use store::{TrustStore, TrustStoreBuilder};
+pub use ticket::{TicketKey, TicketKeyRing};
 
 use std::sync::Once;
 

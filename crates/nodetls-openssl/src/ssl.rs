@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 use crate::buffer::Ciphertext;
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
-use crate::{Certificate, Context, ErrorStack, Session, TrustStore, bio, callbacks, certificate, sys};
+use crate::{
+    Certificate, Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, certificate, sys,
+};
 
 const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 
@@ -74,12 +76,14 @@ impl Ssl {
         Ok(ssl)
     }
 
-    /// A connection of the server side which takes over what has been received so far.
+    /// A connection of the server side which takes over what has been received so far, and whose tickets these keys
+    /// protect.
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn server(context: &Context, received: Ciphertext) -> Result<Self, ErrorStack> {
+    pub fn server(context: &Context, received: Ciphertext, keys: TicketKeyRing) -> Result<Self, ErrorStack> {
         let mut ssl = Self::new(context, received)?;
+        ssl.state_mut().ticket_keys = Some(keys);
         ssl.ssl.set_accept_state();
         Ok(ssl)
     }

@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use crate::buffer::{Ciphertext, Output};
-use crate::{Certificate, Session};
+use crate::{Certificate, Session, TicketKeyRing};
 
 /// What the verification callback does with OpenSSL's verdict on the peer's chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,7 @@ pub(crate) struct State {
     pub(crate) output: Output,
     pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) resume: Option<Session>,
+    pub(crate) ticket_keys: Option<TicketKeyRing>,
     pub(crate) new_sessions: Vec<Session>,
     pub(crate) key_log: Vec<Zeroizing<Vec<u8>>>,
     pub(crate) alerts: Vec<AlertRecord>,

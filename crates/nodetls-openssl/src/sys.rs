@@ -4,7 +4,8 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    BIO, EVP_PKEY, SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL,
+    X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
 };
 use openssl_sys::{pem_password_cb, stack_st_X509};
 
@@ -40,7 +41,35 @@ pub(crate) type CertVerifyCallback =
     unsafe extern "C" fn(ctx: *mut X509_STORE_CTX, arg: *mut c_void) -> c_int;
 pub(crate) type VerifyCallback = unsafe extern "C" fn(ok: c_int, ctx: *mut X509_STORE_CTX) -> c_int;
 
+pub(crate) type TicketKeyCallback = unsafe extern "C" fn(
+    ssl: *mut SSL,
+    name: *mut c_uchar,
+    iv: *mut c_uchar,
+    cipher: *mut EVP_CIPHER_CTX,
+    mac: *mut EVP_MAC_CTX,
+    encrypting: c_int,
+) -> c_int;
+
 unsafe extern "C" {
+    /// `SSL_CTX_set_tlsext_ticket_key_cb(3)`.
+    pub(crate) fn SSL_CTX_set_tlsext_ticket_key_evp_cb(
+        ctx: *mut SSL_CTX,
+        callback: Option<TicketKeyCallback>,
+    ) -> c_int;
+    /// `OSSL_PARAM_int(3)`.
+    pub(crate) fn OSSL_PARAM_construct_octet_string(
+        key: *const c_char,
+        value: *mut c_void,
+        length: size_t,
+    ) -> OSSL_PARAM;
+    /// `OSSL_PARAM_int(3)`.
+    pub(crate) fn OSSL_PARAM_construct_utf8_string(
+        key: *const c_char,
+        value: *mut c_char,
+        length: size_t,
+    ) -> OSSL_PARAM;
+    /// `OSSL_PARAM_int(3)`.
+    pub(crate) fn OSSL_PARAM_construct_end() -> OSSL_PARAM;
     /// `SSL_CTX_set_cert_verify_callback(3)`.
     pub(crate) fn SSL_CTX_set_cert_verify_callback(
         ctx: *mut SSL_CTX,

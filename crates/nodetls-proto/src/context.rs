@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use nodetls_openssl::{
     Certificate, Context, ContextBuilder, DhParameters, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
-    certificates_from_pem, sha256,
+    SSL_OP_NO_TICKET, certificates_from_pem, sha256,
 };
 
 use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
+use crate::ticket::TicketKeys;
 use crate::trust::{DefaultAuthorities, Trust, TrustParts};
 use crate::version::ProtocolVersion;
 
@@ -144,6 +145,9 @@ struct Inner {
     honor_cipher_order: Option<bool>,
     client_authentication: Option<ClientAuthentication>,
     identity: [u8; 32],
+    ticket_keys: TicketKeys,
+    secure_options: u64,
+    max_version: ProtocolVersion,
 }
 
 impl SecureContext {
@@ -156,7 +160,7 @@ impl SecureContext {
     pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
         let mut builder = ContextBuilder::new().map_err(Error::bug)?;
         builder.forbid_renegotiation();
-        set_protocol(&mut builder, options)?;
+        let max_version = set_protocol(&mut builder, options)?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit())?;
@@ -170,6 +174,9 @@ impl SecureContext {
                 honor_cipher_order: options.honor_cipher_order,
                 client_authentication: options.client_authentication,
                 identity: identities.digest(),
+                ticket_keys: TicketKeys::random()?,
+                secure_options: options.secure_options,
+                max_version,
             }),
         })
     }
@@ -191,13 +198,31 @@ impl SecureContext {
         &self.inner.identity
     }
 
+    /// The ticket keys of connections whose options have none.
+    pub(crate) fn ticket_keys(&self) -> &TicketKeys {
+        &self.inner.ticket_keys
+    }
+
+    /// Whether sessions live in the server's store instead of in tickets.
+    pub(crate) fn has_tickets_disabled(&self) -> bool {
+        self.inner.secure_options & SSL_OP_NO_TICKET != 0
+    }
+
+    /// The highest protocol version.
+    pub(crate) fn max_version(&self) -> ProtocolVersion {
+        self.inner.max_version
+    }
+
     /// Bits of `SSL_OP_*` that this context sets on connections of servers.
     pub(crate) fn server_options(&self) -> u64 {
         if self.inner.honor_cipher_order.unwrap_or(true) { SSL_OP_CIPHER_SERVER_PREFERENCE } else { 0 }
     }
 }
 
-fn set_protocol(builder: &mut ContextBuilder, options: &SecureContextOptions) -> Result<(), Error> {
+fn set_protocol(
+    builder: &mut ContextBuilder,
+    options: &SecureContextOptions,
+) -> Result<ProtocolVersion, Error> {
     let ciphers =
         CipherLists::parse(bounded("ciphers", options.ciphers.as_deref().unwrap_or(DEFAULT_CIPHERS))?);
     let (min, max) = versions(options, &ciphers)?;
@@ -229,7 +254,8 @@ fn set_protocol(builder: &mut ContextBuilder, options: &SecureContextOptions) ->
         _ => {}
     }
     builder.set_options(options.secure_options);
-    set_sessions(builder, options)
+    set_sessions(builder, options)?;
+    Ok(max)
 }
 
 fn dh_parameters(options: &SecureContextOptions) -> Result<Option<DhParameters>, Error> {

@@ -21,6 +21,7 @@ mod secret;
 mod server_name;
 mod server_names;
 mod session;
+mod ticket;
 mod trust;
 mod version;
 
@@ -48,5 +49,6 @@ pub use secret::SecretBytes;
 pub use server_name::{InvalidServerName, ServerName};
 pub use server_names::ServerNames;
 pub use session::Session;
+pub use ticket::{TicketKeyLayout, TicketKeys};
 pub use trust::DefaultAuthorities;
 pub use version::{ProtocolVersion, UnknownVersion};

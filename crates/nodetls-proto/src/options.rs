@@ -9,6 +9,7 @@ use crate::error::{ConfigError, Error};
 use crate::server_name::ServerName;
 use crate::server_names::ServerNames;
 use crate::session::Session;
+use crate::ticket::TicketKeys;
 
 /// The time limit of handshakes where none is given. Node: `handshakeTimeout`, 120 seconds.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -89,6 +90,9 @@ pub struct ServerOptions {
     /// After how long a handshake is given up, from the creation of the connection; `None`: never.
     /// Default: 120 s. Node: `handshakeTimeout`.
     pub handshake_timeout: Option<Duration>,
+    /// The keys of session tickets. Default: random ones of the context, which no other server and no other context
+    /// knows. Node: `ticketKeys`.
+    pub ticket_keys: Option<TicketKeys>,
     /// Keeps sessions of different applications apart. Default: derived from the program's arguments by the drivers;
     /// empty here. Node: `sessionIdContext`.
     pub session_id_context: Vec<u8>,
@@ -103,6 +107,7 @@ impl Default for ServerOptions {
             alpn_protocols: Vec::new(),
             client_authentication: ClientAuthentication::None,
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
+            ticket_keys: None,
             session_id_context: Vec::new(),
             questions: Questions::NONE,
         }

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nodetls_proto::{ClientAuthentication, Connection, Error, SecureContext, ServerNames, ServerOptions};
+use nodetls_proto::{
+    ClientAuthentication, Connection, Error, SecureContext, ServerNames, ServerOptions, TicketKeys,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -58,6 +60,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.handshake_timeout = timeout.into();
+        self
+    }
+
+    /// The keys of session tickets, which all servers of a fleet share. Default: random ones of this server.
+    /// Node: `ticketKeys`.
+    #[must_use]
+    pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
+        self.options.ticket_keys = Some(keys);
         self
     }
 
@@ -125,7 +135,11 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// [`Error::Config`] when an option cannot be used.
-    pub fn build(self) -> Result<Acceptor, Error> {
+    pub fn build(mut self) -> Result<Acceptor, Error> {
+        // One set for all contexts, so that replacing a context does not end the sessions made under it.
+        if self.options.ticket_keys.is_none() {
+            self.options.ticket_keys = Some(TicketKeys::random()?);
+        }
         nodetls_proto::alpn_wire_form(&self.options.alpn_protocols)?;
         let shared = Shared {
             current: Mutex::new((self.context, self.options)),
@@ -211,6 +225,17 @@ impl Acceptor {
     /// Replaces all contexts by name, for connections accepted from now on.
     pub fn set_contexts(&self, contexts: ServerNames<SecureContext>) {
         self.current().1.contexts = Arc::new(contexts);
+    }
+
+    /// The keys of session tickets. Node: `server.getTicketKeys()`.
+    pub fn ticket_keys(&self) -> Option<TicketKeys> {
+        self.current().1.ticket_keys.clone()
+    }
+
+    /// Replaces the keys of session tickets for connections accepted from now on.
+    /// Node: `server.setTicketKeys(keys)`.
+    pub fn set_ticket_keys(&self, keys: TicketKeys) {
+        self.current().1.ticket_keys = Some(keys);
     }
 
     /// How many connections there are, handshakes included. Node: `server.getConnections`.

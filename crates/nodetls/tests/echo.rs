@@ -1,6 +1,7 @@
 //! The manual's example, an echo over TCP with client certificates, and the socket's ways of reading and writing.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nodetls::{
     ClientAuthentication, Connector, KeyPem, ProtocolVersion, SecureContext, SecureContextOptions, Server,
@@ -125,4 +126,29 @@ async fn close_waits_for_the_last_connection() {
     closing.await;
     assert_eq!(world.server.acceptor().connections(), 0);
     assert!(world.server.accept().await.is_err());
+}
+
+#[tokio::test]
+async fn new_ticket_keys_count_for_future_connections_and_old_ones_go_on_opening_tickets() {
+    let world = world().await;
+    let session = async |world: &World| {
+        let (mut client, server) = world.pair().await;
+        tokio::spawn(echo(server));
+        client.read_exact(&mut [0; 9]).await.unwrap();
+        client.take_session().expect("the tickets came before the data")
+    };
+    let is_reused = async |session: nodetls::Session| {
+        let port = world.server.local_addr().port();
+        let connector = world.client.clone().session(session);
+        let (client, server) = tokio::join!(connector.connect("127.0.0.1", port), world.server.accept());
+        drop(server.unwrap());
+        client.unwrap().connection().is_session_reused()
+    };
+    let acceptor = world.server.acceptor();
+    let (first, second) = (session(&world).await, session(&world).await);
+    let new = nodetls::TicketKeys::random().unwrap();
+    acceptor.set_ticket_keys(acceptor.ticket_keys().unwrap().rotated(&new, 1));
+    assert!(is_reused(first).await);
+    acceptor.set_ticket_keys(new);
+    assert!(!is_reused(second).await);
 }

@@ -15,9 +15,13 @@ use crate::error::{AlertDescription, Error};
 use crate::event::Event;
 use crate::options::{ServerOptions, Side};
 use crate::session::Session;
+use crate::version::ProtocolVersion;
 
 /// TLS 1.3's number on the wire.
 const TLS1_3: u16 = 0x0304;
+
+/// The length of a session id (RFC 5246 §7.4.1.2), and of the ids that OpenSSL makes.
+const MAX_SESSION_ID: usize = 32;
 
 /// What is decided before OpenSSL's handshake, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,13 +57,22 @@ impl Accepting {
 
     /// The id of a session that the client hopes to find in the server's store.
     ///
-    /// TLS 1.2: the session id, unless the client brings a ticket (RFC 5077 §3.4). In TLS 1.3 there are no such ids;
-    /// the field only looks like one (RFC 8446 §4.1.2).
-    fn wanted_session(&self) -> Option<Vec<u8>> {
+    /// TLS 1.2: the session id, unless the client brings a ticket that the server would read (RFC 5077 §3.4). TLS 1.3:
+    /// only where the server uses no tickets; there, OpenSSL's "ticket" is the id of a stored session, 32 bytes long,
+    /// and the session id itself just looks like one (RFC 8446 §4.1.2).
+    fn wanted_session(&self, context: &SecureContext) -> Option<Vec<u8>> {
         let hello = self.hello.as_ref()?;
-        let has_ticket = hello.session_ticket().is_some_and(|ticket| !ticket.is_empty());
+        let stored = context.has_tickets_disabled();
+        if hello.supports_version(TLS1_3) && context.max_version() == ProtocolVersion::Tls1_3 {
+            let identities = hello.psk_identities();
+            return identities
+                .into_iter()
+                .find(|id| stored && id.len() == MAX_SESSION_ID)
+                .map(<[u8]>::to_vec);
+        }
+        let has_ticket = !stored && hello.session_ticket().is_some_and(|ticket| !ticket.is_empty());
         let id = hello.session_id();
-        (!id.is_empty() && !has_ticket && !hello.supports_version(TLS1_3)).then(|| id.to_vec())
+        (!id.is_empty() && !has_ticket).then(|| id.to_vec())
     }
 }
 
@@ -207,8 +220,15 @@ impl Connection {
         Ok(())
     }
 
+    fn wanted_session(&self) -> Option<Vec<u8>> {
+        match &self.phase {
+            Phase::Accepting(accepting) => accepting.wanted_session(&self.context),
+            _ => None,
+        }
+    }
+
     fn ask_session(&mut self) {
-        let wanted = self.accepting().and_then(|(accepting, _)| accepting.wanted_session());
+        let wanted = self.wanted_session();
         match wanted {
             Some(session_id) => self.ask(|_| AskResumeSession { session_id }, Event::ResumeSession),
             None => self.decided(Decision::Start),
@@ -238,7 +258,12 @@ impl Connection {
     }
 
     fn server_ssl(&mut self, received: Ciphertext) -> Result<Ssl, Error> {
-        let mut ssl = Ssl::server(self.context.context(), received).map_err(Error::bug)?;
+        let own_keys = match &self.role {
+            Role::Server(options) => options.ticket_keys.as_ref(),
+            Role::Client(_) => None,
+        };
+        let keys = own_keys.unwrap_or_else(|| self.context.ticket_keys()).0.clone();
+        let mut ssl = Ssl::server(self.context.context(), received, keys).map_err(Error::bug)?;
         ssl.set_options(self.context.server_options());
         self.authenticate_client(&mut ssl)?;
         Ok(ssl)
