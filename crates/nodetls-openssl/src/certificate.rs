@@ -262,7 +262,7 @@ fn time_text(time: &Asn1TimeRef) -> String {
     time.to_string()
 }
 
-fn alternative_name(name: *mut GENERAL_NAME) -> AlternativeName {
+pub(crate) fn alternative_name(name: *mut GENERAL_NAME) -> AlternativeName {
     // SAFETY: the name is alive while its stack is.
     let GENERAL_NAME { type_, d } = unsafe { name.read() };
     match type_ {
@@ -277,7 +277,7 @@ fn alternative_name(name: *mut GENERAL_NAME) -> AlternativeName {
         openssl_sys::GEN_RID => {
             // SAFETY: for this type, `d` is an ASN1_OBJECT that lives as long as the general name.
             let object = unsafe { openssl::asn1::Asn1ObjectRef::from_ptr(d.cast()) };
-            AlternativeName::RegisteredId(object.to_string())
+            AlternativeName::RegisteredId(crate::details::dotted(object))
         }
         _ => AlternativeName::Other,
     }

@@ -15,8 +15,10 @@ mod buffer;
 mod callbacks;
 mod certificate;
 mod context;
+mod details;
 mod error;
 mod key;
+mod negotiated;
 mod result;
 mod session;
 mod ssl;
@@ -28,10 +30,12 @@ mod ticket;
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
 pub use context::{Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
+pub use details::PublicKeyDetails;
 pub use error::{ErrorEntry, ErrorStack};
 pub use key::{Pkcs12, PrivateKey};
+pub use negotiated::{CipherSuite, EphemeralKey};
 pub use session::Session;
-pub use ssl::{CipherSuite, Progress, Ssl};
+pub use ssl::{Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
 pub use store::{TrustStore, TrustStoreBuilder};
 pub use ticket::{TicketKey, TicketKeyRing};
@@ -83,4 +87,25 @@ pub fn verify_error_text(code: i32) -> &'static str {
     // Any number is safe to ask about; the constructor is unsafe only because it takes a raw one.
     // SAFETY: no preconditions beyond that.
     unsafe { openssl::x509::X509VerifyResult::from_raw(code) }.error_string()
+}
+
+/// OpenSSL's short name for a number of its object table (NID), such as `SHA256`; `UNDEF` for none.
+pub fn short_name(nid: i32) -> &'static str {
+    openssl::nid::Nid::from_raw(nid).short_name().unwrap_or("UNDEF")
+}
+
+/// Numbers (NIDs) of signature algorithms.
+pub mod nid {
+    /// `rsaEncryption`
+    pub const RSA: i32 = openssl_sys::NID_rsaEncryption;
+    /// `rsassaPss`
+    pub const RSA_PSS: i32 = openssl_sys::NID_rsassaPss;
+    /// `dsaEncryption`
+    pub const DSA: i32 = openssl_sys::NID_dsa;
+    /// `id-ecPublicKey`
+    pub const EC: i32 = openssl_sys::NID_X9_62_id_ecPublicKey;
+    /// `ED25519`
+    pub const ED25519: i32 = openssl_sys::NID_ED25519;
+    /// `ED448`
+    pub const ED448: i32 = openssl_sys::NID_ED448;
 }

@@ -82,6 +82,18 @@ impl Session {
         unsafe { std::slice::from_raw_parts(id, length as usize) }
     }
 
+    /// The ticket in which the server has put the session; empty without one (`SSL_SESSION_get0_ticket`).
+    pub fn ticket(&self) -> &[u8] {
+        let (mut ticket, mut length) = (std::ptr::null(), 0);
+        // SAFETY: the session is alive; both out parameters are ours.
+        unsafe { sys::SSL_SESSION_get0_ticket(self.as_ptr(), &raw mut ticket, &raw mut length) };
+        if ticket.is_null() || length == 0 {
+            return &[];
+        }
+        // SAFETY: OpenSSL says that `length` bytes are there, which live and stay unchanged as long as the session.
+        unsafe { std::slice::from_raw_parts(ticket, length) }
+    }
+
     /// Whether a handshake may offer it (`SSL_SESSION_is_resumable`).
     pub fn is_resumable(&self) -> bool {
         // SAFETY: the session is alive.

@@ -1,12 +1,12 @@
 //! `SSL`: one connection, driven over its own buffers.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use bytes::BufMut;
-use foreign_types::{ForeignType, ForeignTypeRef};
-use libc::{c_int, c_long};
+use foreign_types::ForeignType;
+use libc::c_int;
 use openssl::ssl::SslVerifyMode;
 use openssl_sys::SSL;
 use zeroize::Zeroizing;
@@ -14,9 +14,7 @@ use zeroize::Zeroizing;
 use crate::buffer::Ciphertext;
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
-use crate::{
-    Certificate, Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, certificate, sys,
-};
+use crate::{Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
 
 const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 
@@ -37,17 +35,6 @@ pub enum Progress<T = ()> {
     WantAsync,
     /// The peer said that it sends no more (`close_notify`).
     Closed,
-}
-
-/// A cipher suite that was negotiated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CipherSuite {
-    /// OpenSSL's name, such as `ECDHE-RSA-AES128-GCM-SHA256`.
-    pub name: &'static str,
-    /// The IETF's name, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
-    pub standard_name: &'static str,
-    /// The first protocol version that has it, such as `TLSv1.2`.
-    pub version: &'static str,
 }
 
 /// One connection.
@@ -104,8 +91,12 @@ impl Ssl {
         Ok(this)
     }
 
-    fn as_ptr(&self) -> *mut SSL {
+    pub(crate) fn as_ptr(&self) -> *mut SSL {
         self.ssl.as_ptr()
+    }
+
+    pub(crate) fn ssl(&self) -> &openssl::ssl::SslRef {
+        &self.ssl
     }
 
     fn state(&self) -> &State {
@@ -334,85 +325,6 @@ impl Ssl {
     /// Takes the alerts that were sent or received since the last call.
     pub fn take_alerts(&mut self) -> Vec<AlertRecord> {
         std::mem::take(&mut self.state_mut().alerts)
-    }
-
-    // ---- what was negotiated ----
-
-    /// The protocol version's number on the wire.
-    pub fn version(&self) -> u16 {
-        // SAFETY: the SSL is alive.
-        unsafe { openssl_sys::SSL_version(self.as_ptr()) as u16 }
-    }
-
-    /// The cipher suite, once there is one.
-    pub fn cipher_suite(&self) -> Option<CipherSuite> {
-        let cipher = self.ssl.current_cipher()?;
-        let name = cipher.name();
-        let standard_name = cipher.standard_name().unwrap_or(name);
-        Some(CipherSuite { name, standard_name, version: cipher.version() })
-    }
-
-    /// The protocol that ALPN selected.
-    pub fn alpn_protocol(&self) -> Option<&[u8]> {
-        self.ssl.selected_alpn_protocol()
-    }
-
-    /// Whether a session was resumed.
-    pub fn is_session_reused(&self) -> bool {
-        self.ssl.session_reused()
-    }
-
-    /// The peer's own certificate, from the handshake or from the resumed session.
-    pub fn peer_certificate(&self) -> Option<Certificate> {
-        self.ssl.peer_certificate().map(Certificate::from)
-    }
-
-    /// The certificates that the peer sent, as OpenSSL has them: with the peer's own on clients, without on servers.
-    pub fn peer_chain(&self) -> Vec<Certificate> {
-        let chain = self.ssl.peer_cert_chain().map_or(std::ptr::null_mut(), |stack| stack.as_ptr());
-        // SAFETY: null or the stack of the session, which is alive during the call.
-        unsafe { certificate::certificates_of(chain) }
-    }
-
-    /// The certificate of this side that was sent or would be.
-    pub fn local_certificate(&self) -> Option<Certificate> {
-        self.ssl.certificate().map(|certificate| Certificate::from(certificate.to_owned()))
-    }
-
-    /// The `X509_V_*` number of the verification, also of a resumed session's original one.
-    pub fn verify_result(&self) -> i32 {
-        self.ssl.verify_result().as_raw()
-    }
-
-    /// The session in use.
-    pub fn session(&self) -> Option<Session> {
-        // SAFETY: the SSL is alive; OpenSSL hands over a reference of ours.
-        let session = unsafe { sys::SSL_get1_session(self.as_ptr()) };
-        // SAFETY: as above.
-        (!session.is_null()).then(|| unsafe { Session::from_raw(session) })
-    }
-
-    /// The name of the group that was used for key agreement, if one was.
-    pub fn group_name(&self) -> Option<String> {
-        // SAFETY: the SSL is alive; the control takes no arguments.
-        let id = unsafe {
-            openssl_sys::SSL_ctrl(
-                self.as_ptr(),
-                sys::SSL_CTRL_GET_NEGOTIATED_GROUP,
-                0 as c_long,
-                std::ptr::null_mut(),
-            )
-        };
-        if id == 0 {
-            return None;
-        }
-        // SAFETY: the SSL is alive; any number may be asked for.
-        let name = unsafe { sys::SSL_group_to_name(self.as_ptr(), id as c_int) };
-        if name.is_null() {
-            return None;
-        }
-        // SAFETY: not null: a C string of OpenSSL's group table.
-        Some(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
     }
 }
 

@@ -126,6 +126,24 @@ unsafe extern "C" {
         callback: pem_password_cb,
         arg: *mut c_void,
     ) -> *mut X509;
+    /// `EC_GROUP_get_curve_name(3)`.
+    pub(crate) fn EC_curve_nid2nist(nid: c_int) -> *const c_char;
+    /// `SSL_get_shared_sigalgs(3)`.
+    pub(crate) fn SSL_get_shared_sigalgs(
+        ssl: *mut SSL,
+        index: c_int,
+        sign: *mut c_int,
+        hash: *mut c_int,
+        sign_and_hash: *mut c_int,
+        raw_sign: *mut c_uchar,
+        raw_hash: *mut c_uchar,
+    ) -> c_int;
+    /// `SSL_SESSION_has_ticket(3)`.
+    pub(crate) fn SSL_SESSION_get0_ticket(
+        session: *const SSL_SESSION,
+        ticket: *mut *const c_uchar,
+        length: *mut size_t,
+    );
     /// `SSL_group_to_name(3)`.
     pub(crate) fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
     /// `BIO_get_new_index(3)`.

@@ -71,6 +71,41 @@ impl Certificate {
         colon_separated(&self.0.sha256())
     }
 
+    /// The SHA-512 digest of the DER form, as `2A:7A:…`. Node: `fingerprint512`.
+    pub fn fingerprint512(&self) -> String {
+        colon_separated(&self.0.sha512())
+    }
+
+    /// What the key may be used for, as object identifiers; `None` without the extension. Node: `ext_key_usage`.
+    pub fn extended_key_usage(&self) -> Option<Vec<String>> {
+        self.0.extended_key_usage()
+    }
+
+    /// Where to learn more about the issuer: pairs of method (`OCSP`, `CA Issuers`) and place; `None` without the
+    /// extension. Node: `infoAccess`.
+    pub fn authority_info_access(&self) -> Option<Vec<(String, GeneralName)>> {
+        let entries = self.0.authority_info_access()?;
+        Some(entries.into_iter().map(|(method, place)| (method, general_name(place))).collect())
+    }
+
+    /// The parts of an RSA or elliptic-curve key; `None` for other keys and for those that cannot be read.
+    /// Node: `modulus`, `exponent`, `pubkey`, `asn1Curve`, `nistCurve`.
+    pub fn public_key_details(&self) -> Option<PublicKeyDetails> {
+        Some(match self.0.public_key_details()? {
+            nodetls_openssl::PublicKeyDetails::Rsa { bits, modulus, exponent, der } => {
+                PublicKeyDetails::Rsa { bits, modulus, exponent, der }
+            }
+            nodetls_openssl::PublicKeyDetails::Ec { bits, point, curve, nist_curve } => {
+                PublicKeyDetails::Ec { bits, point, curve, nist_curve }
+            }
+        })
+    }
+
+    /// Whether `issuer` could have issued this certificate, judged by names and key identifiers, not by signature.
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
+        self.0.is_issued_by(&issuer.0)
+    }
+
     /// The public key's kind (`RSA`, `EC`, …) and size in bits; `None` when it cannot be read. Node: `bits`.
     pub fn public_key(&self) -> Option<(&'static str, u32)> {
         self.0.public_key()
@@ -88,6 +123,34 @@ impl Certificate {
             check_server_identity(hostname, &self.subject(), names.as_deref());
         checked.map_err(|mismatch| Error::Identity(mismatch.into()))
     }
+}
+
+/// The parts of a public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublicKeyDetails {
+    /// RSA.
+    Rsa {
+        /// Length of the modulus in bits. Node: `bits`.
+        bits: u32,
+        /// The modulus in upper-case hexadecimal. Node: `modulus`.
+        modulus: String,
+        /// The exponent in hexadecimal, such as `0x10001`. Node: `exponent`.
+        exponent: String,
+        /// The key in DER (`SubjectPublicKeyInfo`). Node: `pubkey`.
+        der: Vec<u8>,
+    },
+    /// Elliptic curves.
+    Ec {
+        /// Length of the group's order in bits. Node: `bits`.
+        bits: u32,
+        /// The point, not compressed. Node: `pubkey`.
+        point: Vec<u8>,
+        /// The curve's ASN.1 name, such as `prime256v1`, if it is a named one. Node: `asn1Curve`.
+        curve: Option<String>,
+        /// The name that NIST gives the curve, such as `P-256`, if it does. Node: `nistCurve`.
+        nist_curve: Option<String>,
+    },
 }
 
 impl fmt::Debug for Certificate {

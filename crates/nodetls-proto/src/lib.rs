@@ -25,14 +25,14 @@ mod ticket;
 mod trust;
 mod version;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, PublicKeyDetails};
 pub use cipher::{CipherSuite, DEFAULT_CIPHERS};
 pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
 pub use connection::question::{
     AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
     ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
-pub use connection::{Connection, Facts, Question, QuestionKind, Questions, Read};
+pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
 pub use error::{
     AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,

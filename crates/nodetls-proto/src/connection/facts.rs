@@ -1,13 +1,19 @@
 //! What a connection can tell about itself and its peer.
 
-use nodetls_openssl::Ssl;
+use nodetls_openssl::{Ssl, nid};
+use zeroize::Zeroizing;
 
 use super::{Connection, Phase, handshake};
 use crate::certificate::Certificate;
 use crate::cipher::CipherSuite;
 use crate::error::Error;
 use crate::options::Side;
+use crate::secret::SecretBytes;
+use crate::session::Session;
 use crate::version::ProtocolVersion;
+
+/// The most key material that is derived at once.
+const MAX_KEYING_MATERIAL: usize = 64 * 1024;
 
 /// The verdict on the peer.
 #[derive(Debug, Default)]
@@ -92,10 +98,119 @@ impl Connection {
         self.ssl().and_then(Ssl::local_certificate).map(Certificate)
     }
 
+    /// The peer's share of the key agreement. `None` on servers, before the handshake is done, and where the key
+    /// exchange was not ephemeral or OpenSSL does not keep the share (post-quantum groups; see
+    /// [`Connection::group_name`]). Node: `getEphemeralKeyInfo()`.
+    pub fn ephemeral_key(&self) -> Option<EphemeralKey> {
+        let ssl = self.established().filter(|_| self.side() == Side::Client)?;
+        Some(match ssl.ephemeral_key()? {
+            nodetls_openssl::EphemeralKey::Dh { bits } => EphemeralKey::Dh { bits },
+            nodetls_openssl::EphemeralKey::Ecdh { name, bits } => EphemeralKey::Ecdh { name, bits },
+        })
+    }
+
+    /// The Finished message that was sent last, for channel bindings such as `tls-unique` (RFC 5929); `None` before.
+    /// Node: `getFinished()`.
+    pub fn finished(&self) -> Option<Vec<u8>> {
+        self.ssl().map(Ssl::finished).filter(|message| !message.is_empty())
+    }
+
+    /// The Finished message that was received last; `None` before. Node: `getPeerFinished()`.
+    pub fn peer_finished(&self) -> Option<Vec<u8>> {
+        self.ssl().map(Ssl::peer_finished).filter(|message| !message.is_empty())
+    }
+
+    /// The signature algorithms that both sides know, such as `RSA-PSS+SHA256`, the preferred one first.
+    /// Node: `getSharedSigalgs()`.
+    pub fn shared_signature_algorithms(&self) -> Vec<String> {
+        let pairs = self.established().map(Ssl::shared_signature_algorithms).unwrap_or_default();
+        pairs.into_iter().map(|(sign, hash)| signature_algorithm(sign, hash)).collect()
+    }
+
+    /// Derives `length` bytes of key material for another protocol (RFC 5705, RFC 8446 §7.5). With TLS 1.2, a context
+    /// that is empty and no context at all give different material.
+    ///
+    /// # Errors
+    /// [`Error::ApiMisuse`] before the handshake is done and for more than 64 KiB; [`Error::Protocol`] for a label that
+    /// is reserved.
+    ///
+    /// Node: `exportKeyingMaterial(length, label[, context])`.
+    pub fn export_keying_material(
+        &self,
+        length: usize,
+        label: &str,
+        context: Option<&[u8]>,
+    ) -> Result<SecretBytes, Error> {
+        let ssl = self.established().ok_or(Error::ApiMisuse("key material before the handshake is done"))?;
+        if length > MAX_KEYING_MATERIAL {
+            return Err(Error::ApiMisuse("more than 64 KiB of key material"));
+        }
+        let mut material = Zeroizing::new(vec![0; length]);
+        ssl.export_keying_material(&mut material, label, context)
+            .map_err(|stack| Error::from_openssl(&stack, None, self.side()))?;
+        Ok(SecretBytes::from(material.as_slice()))
+    }
+
+    /// The session in use. In TLS 1.3 on a client it cannot be resumed: use the event
+    /// [`Session`](crate::Event::Session). Node: `getSession()`.
+    pub fn session(&self) -> Option<Session> {
+        self.established().and_then(Ssl::session).map(Session)
+    }
+
+    /// The ticket that the session in use came with or was resumed by; `None` on servers and without one.
+    /// Node: `getTLSTicket()`.
+    pub fn session_ticket(&self) -> Option<Vec<u8>> {
+        let session = self.established().filter(|_| self.side() == Side::Client)?.session()?;
+        Some(session.ticket().to_vec()).filter(|ticket| !ticket.is_empty())
+    }
+
+    /// Limits the plaintext of each record that is sent to `size` bytes, 512 to 16,384; false when that is not
+    /// possible. Node: `setMaxSendFragment(size)`.
+    pub fn set_max_send_fragment(&mut self, size: usize) -> bool {
+        match &mut self.phase {
+            Phase::Handshaking(ssl) | Phase::Finishing(ssl) | Phase::Open(ssl) => {
+                ssl.set_max_send_fragment(size)
+            }
+            Phase::Accepting(_) | Phase::Ended(_) => false,
+        }
+    }
+
     fn established(&self) -> Option<&Ssl> {
         match &self.phase {
             Phase::Finishing(ssl) | Phase::Open(ssl) => Some(ssl),
             _ => None,
         }
     }
+}
+
+/// The peer's share of the key agreement. Node: `getEphemeralKeyInfo()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EphemeralKey {
+    /// Finite-field Diffie-Hellman. Node: `{ type: 'DH', size }`.
+    Dh {
+        /// Length of the prime in bits.
+        bits: u32,
+    },
+    /// Diffie-Hellman on an elliptic curve. Node: `{ type: 'ECDH', name, size }`.
+    Ecdh {
+        /// The curve's name, such as `prime256v1` or `X25519`.
+        name: String,
+        /// Size of the key in bits.
+        bits: u32,
+    },
+}
+
+/// Node's words for a pair of OpenSSL's numbers.
+fn signature_algorithm(sign: i32, hash: i32) -> String {
+    let sign = match sign {
+        nid::RSA => "RSA",
+        nid::RSA_PSS => "RSA-PSS",
+        nid::DSA => "DSA",
+        nid::EC => "ECDSA",
+        nid::ED25519 => "Ed25519",
+        nid::ED448 => "Ed448",
+        other => nodetls_openssl::short_name(other),
+    };
+    format!("{sign}+{}", nodetls_openssl::short_name(hash))
 }

@@ -29,6 +29,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use facts::EphemeralKey;
 use nodetls_openssl::{Ciphertext, ReceiveBuffer, Ssl};
 pub use question::{Facts, Question, QuestionKind, Questions};
 pub use records::Read;

@@ -36,6 +36,15 @@ const LIBRARIES: &[(i32, &str)] = &[
 ];
 
 const LIBRARY_SSL: i32 = 20;
+const LIBRARY_PROVIDER: i32 = 57;
+
+/// The error that names why a connection failed: the first one.
+///
+/// From OpenSSL 3.2 on, a provider's "cipher operation failed" stands before the "bad record mac" that it causes. The
+/// codes that programs compare with are those of the protocol.
+pub(crate) fn connection_cause(errors: &[OpenSslError]) -> Option<&OpenSslError> {
+    errors.iter().find(|error| error.library_number != LIBRARY_PROVIDER).or_else(|| errors.first())
+}
 
 /// The code of a failed connection: `ERR_SSL_` and the reason, whichever library gave it.
 pub(crate) fn connection_code(error: &OpenSslError) -> String {

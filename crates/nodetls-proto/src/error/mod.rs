@@ -123,10 +123,10 @@ impl Error {
 
     pub(crate) fn from_openssl(stack: &ErrorStack, alert_sent: Option<AlertDescription>, side: Side) -> Self {
         let openssl_errors = OpenSslError::all(stack);
-        let Some(first) = openssl_errors.first() else {
+        let Some(cause) = code::connection_cause(&openssl_errors) else {
             return Self::Bug("OpenSSL failed without a reason".into());
         };
-        let (code, reason) = (code::connection_code(first), first.to_string());
+        let (code, reason) = (code::connection_code(cause), cause.to_string());
         Self::Protocol(Arc::new(ProtocolError { code, reason, alert_sent, side, openssl_errors }))
     }
 
