@@ -95,6 +95,9 @@ pub struct SecureContextOptions {
     pub min_version: Option<ProtocolVersion>,
     /// The highest protocol version. Default: TLS 1.3. Node: `maxVersion`.
     pub max_version: Option<ProtocolVersion>,
+    /// The protocol versions by the name of one of OpenSSL's methods, such as `TLSv1_2_method`; not together with
+    /// `min_version` or `max_version`. Default: none. Node: `secureProtocol`.
+    pub secure_protocol: Option<String>,
     /// How long a server resumes sessions made here; whole seconds. Default: 300 s. Node: `sessionTimeout`.
     pub session_timeout: Duration,
     /// How many tickets a TLS 1.3 server sends after a full handshake, 0 to 16. Default: 2.
@@ -124,6 +127,7 @@ impl Default for SecureContextOptions {
             honor_cipher_order: None,
             min_version: None,
             max_version: None,
+            secure_protocol: None,
             session_timeout: Duration::from_secs(300),
             session_tickets: 2,
             dangerous_key_log: false,
@@ -242,7 +246,7 @@ fn set_protocol(
         builder.set_cipher_list(&ciphers.tls1_2).map_err(ConfigError::from_openssl("ciphers"))?;
     }
     if let Some(groups) = options.ecdh_curve.as_deref().filter(|groups| *groups != "auto") {
-        builder.set_groups(bounded("ecdhCurve", groups)?).map_err(ConfigError::from_openssl("ecdhCurve"))?;
+        set_groups(builder, bounded("ecdhCurve", groups)?)?;
     }
     if let Some(algorithms) = options.sigalgs.as_deref() {
         let algorithms = bounded("sigalgs", algorithms)?;
@@ -256,6 +260,15 @@ fn set_protocol(
     builder.set_options(options.secure_options);
     set_sessions(builder, options)?;
     Ok(max)
+}
+
+fn set_groups(builder: &mut ContextBuilder, groups: &str) -> Result<(), Error> {
+    // Node: this code for every list that OpenSSL does not take, for which it gives no reason. From OpenSSL 3.5 on it
+    // takes an empty one too, which leaves nothing to agree on.
+    let taken = if groups.trim().is_empty() { None } else { builder.set_groups(groups).ok() };
+    taken.ok_or_else(|| {
+        ConfigError::refused("ecdhCurve", "ERR_CRYPTO_OPERATION_FAILED", "Failed to set ECDH curve")
+    })
 }
 
 fn dh_parameters(options: &SecureContextOptions) -> Result<Option<DhParameters>, Error> {
@@ -300,9 +313,14 @@ fn versions(
     ciphers: &CipherLists,
 ) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
     use ProtocolVersion::{Tls1_2, Tls1_3};
-    // A maximum below the default minimum lowers that too: it can mean nothing else.
-    let mut min = options.min_version.unwrap_or_else(|| options.max_version.unwrap_or(Tls1_2).min(Tls1_2));
-    let mut max = options.max_version.unwrap_or(Tls1_3);
+    let (mut min, mut max) = match options.secure_protocol.as_deref() {
+        Some(method) => method_versions(method, options)?,
+        // A maximum below the default minimum lowers that too: it can mean nothing else.
+        None => (
+            options.min_version.unwrap_or_else(|| options.max_version.unwrap_or(Tls1_2).min(Tls1_2)),
+            options.max_version.unwrap_or(Tls1_3),
+        ),
+    };
     if min > max {
         let message = format!("the minimum {min} is above the maximum {max}");
         return Err(ConfigError::refused("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
@@ -314,6 +332,35 @@ fn versions(
         max = max.min(Tls1_2);
     }
     Ok((min, max))
+}
+
+/// The versions of an OpenSSL method (`SSL_CTX_new(3)`), as Node.js reads its name. Methods for one side are read like
+/// those for both.
+fn method_versions(
+    method: &str,
+    options: &SecureContextOptions,
+) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
+    use ProtocolVersion::{Tls1_0, Tls1_1, Tls1_2, Tls1_3};
+    if let Some(version) = options.min_version.or(options.max_version) {
+        let message = format!("TLS protocol version {version} conflicts with secureProtocol {method}");
+        return Err(ConfigError::refused("secureProtocol", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
+    }
+    let name = method.strip_suffix("_method").unwrap_or_default();
+    let name = name.strip_suffix("_client").or_else(|| name.strip_suffix("_server")).unwrap_or(name);
+    match name {
+        "TLS" => Ok((Tls1_0, Tls1_3)),
+        "SSLv23" => Ok((Tls1_0, Tls1_2)),
+        "TLSv1" => Ok((Tls1_0, Tls1_0)),
+        "TLSv1_1" => Ok((Tls1_1, Tls1_1)),
+        "TLSv1_2" => Ok((Tls1_2, Tls1_2)),
+        _ => {
+            let message = match name {
+                "SSLv2" | "SSLv3" => format!("{name} methods disabled"),
+                _ => format!("Unknown method: {method}"),
+            };
+            Err(ConfigError::refused("secureProtocol", "ERR_TLS_INVALID_PROTOCOL_METHOD", message))
+        }
+    }
 }
 
 /// Own certificates and keys, from all options that can bring them.

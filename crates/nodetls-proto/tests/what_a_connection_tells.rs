@@ -4,7 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nodetls_proto::{
-    Certificate, DhParam, EphemeralKey, Error, KeyPem, ProtocolVersion, PublicKeyDetails, SecureContextOptions, Side,
+    Certificate, DhParam, EphemeralKey, Error, Event, GeneralName, KeyPem, ProtocolVersion, PublicKeyDetails,
+    SecureContextOptions, Side,
 };
 use nodetls_test::pair::{self, Pair, Variation, World};
 use nodetls_test::pki::{Identity, KeyKind, Leaf};
@@ -90,7 +91,9 @@ fn finite_field_diffie_hellman_needs_parameters() {
     let mut world = World::new(Variation::plain(ProtocolVersion::Tls1_2));
     world.server_context = pair::context(&suites(Some(DhParam::Auto)));
     let pair = world.connected();
-    assert!(matches!(pair.client.connection.ephemeral_key(), Some(EphemeralKey::Dh { bits }) if bits >= 2048));
+    assert!(
+        matches!(pair.client.connection.ephemeral_key(), Some(EphemeralKey::Dh { bits }) if bits >= 2048)
+    );
     world.server_context = pair::context(&suites(None));
     assert_eq!(world.driven().server.code(), "ERR_SSL_NO_SHARED_CIPHER");
 }
@@ -142,10 +145,14 @@ fn records_get_no_longer_than_was_asked_for() {
 #[test]
 fn certificates_tell_their_keys_usages_and_digests() {
     let ecdsa = Certificate::from_der(&pair::server_identity().cert_der).unwrap();
-    let Some(PublicKeyDetails::Ec { bits: 256, point, curve, nist_curve }) = ecdsa.public_key_details() else {
+    let Some(PublicKeyDetails::Ec { bits: 256, point, curve, nist_curve }) = ecdsa.public_key_details()
+    else {
         panic!("not an EC key on 256 bits");
     };
-    assert_eq!((point.len(), curve.as_deref(), nist_curve.as_deref()), (65, Some("prime256v1"), Some("P-256")));
+    assert_eq!(
+        (point.len(), curve.as_deref(), nist_curve.as_deref()),
+        (65, Some("prime256v1"), Some("P-256"))
+    );
     assert_eq!(ecdsa.extended_key_usage().unwrap(), ["1.3.6.1.5.5.7.3.1"]);
     assert_eq!(ecdsa.fingerprint512().len(), 64 * 3 - 1);
 
@@ -175,4 +182,86 @@ fn dh_parameters_under_1024_bits_are_refused() {
     let error = refused.unwrap_err();
     assert_eq!(error.code(), "ERR_INVALID_ARG_VALUE");
     assert!(matches!(&error, Error::Config(config) if config.option == "dhparam"));
+}
+
+/// What the `openssl` command prints about the default server's certificate.
+fn openssl_x509(arguments: &[&str], pem: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cert.pem");
+    std::fs::write(&path, pem).unwrap();
+    let mut command = std::process::Command::new("openssl");
+    let output = command.args(["x509", "-noout", "-in"]).arg(&path).args(arguments).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn certificates_tell_their_names_times_and_numbers() {
+    if nodetls_test::is_missing("openssl") {
+        return println!("SKIPPED: openssl");
+    }
+    let identity = pair::server_identity();
+    let certificate = Certificate::from_der(&identity.cert_der).unwrap();
+    let openssl = |argument: &str| {
+        let printed = openssl_x509(&[argument], &identity.cert_pem);
+        printed.split_once('=').unwrap().1.trim().to_owned()
+    };
+    assert_eq!(certificate.valid_from(), openssl("-startdate"));
+    assert_eq!(certificate.valid_to(), openssl("-enddate"));
+    assert_eq!(certificate.serial_number(), openssl("-serial"));
+    assert_eq!(
+        certificate.fingerprint256(),
+        openssl_x509(&["-fingerprint", "-sha256"], &identity.cert_pem)[19..]
+    );
+    let sha1 = openssl_x509(&["-fingerprint", "-sha1"], &identity.cert_pem);
+    assert!(sha1.ends_with(&certificate.fingerprint()));
+    assert_eq!(certificate.to_der(), identity.cert_der);
+    assert_eq!(certificate.subject().common_names(), ["localhost"]);
+    assert_ne!(certificate.issuer(), certificate.subject());
+    let names = certificate.subject_alt_name().unwrap();
+    assert_eq!(names, "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1");
+}
+
+#[test]
+fn certificates_tell_where_to_learn_about_their_issuer() {
+    if nodetls_test::is_missing("openssl") {
+        return println!("SKIPPED: openssl");
+    }
+    let access = "authorityInfoAccess=OCSP;URI:http://ocsp.test/,caIssuers;URI:http://ca.test/ca.crt";
+    let arguments = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let mut command = std::process::Command::new("openssl");
+    command.args(arguments).args(["-keyout", "/dev/null", "-subj", "/CN=a.test", "-outform", "DER"]);
+    let made = command.args(["-addext", access]).output().unwrap();
+    let certificate = Certificate::from_der(&made.stdout).unwrap();
+    let uri = |text: &str| GeneralName::Uri(text.into());
+    let expected = vec![
+        ("OCSP".to_owned(), uri("http://ocsp.test/")),
+        ("CA Issuers".to_owned(), uri("http://ca.test/ca.crt")),
+    ];
+    assert_eq!(certificate.authority_info_access(), Some(expected));
+}
+
+#[test]
+fn key_material_is_logged_alike_on_both_sides_where_it_was_asked_for() {
+    for (version, label) in VERSIONS.into_iter().zip(["CLIENT_RANDOM", "CLIENT_TRAFFIC_SECRET_0"]) {
+        let mut world = World::new(Variation::plain(version));
+        let silent = world.connected();
+        assert!(lines(&silent.client.events).is_empty());
+        let logging = |options| SecureContextOptions { dangerous_key_log: true, ..options };
+        world.client_context = pair::context(&logging(pair::context_options(version)));
+        world.server_context = pair::context(&logging(server_options(version, pair::server_identity())));
+        let pair = world.connected();
+        let mut logged = [lines(&pair.client.events), lines(&pair.server.events)];
+        assert!(logged[0].iter().any(|line| line.starts_with(label)), "{label}");
+        logged.iter_mut().for_each(|lines| lines.sort());
+        assert_eq!(logged[0], logged[1]);
+    }
+}
+
+fn lines<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
+    let line = |event: &'a Event| match event {
+        Event::KeyLog(line) => Some(String::from_utf8(line.expose().to_vec()).unwrap()),
+        _ => None,
+    };
+    events.into_iter().filter_map(line).collect()
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use nodetls_proto::Certificate;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
+    RevokedCertParams, RsaKeySize, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -208,6 +210,27 @@ impl Authority {
         &self.pem
     }
 
+    /// A list that revokes these certificates, in PEM.
+    pub fn revocation_list(&self, revoked: &[&Identity]) -> String {
+        let now = OffsetDateTime::now_utc();
+        let entry = |identity: &&Identity| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&serial_number(identity)),
+            revocation_time: now - Duration::hours(1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: now - Duration::hours(1),
+            next_update: now + Duration::days(7),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("a revocation list");
+        list.pem().expect("a revocation list in PEM")
+    }
+
     /// Issues a certificate with a new key.
     pub fn issue(&self, leaf: &Leaf) -> Identity {
         let key = leaf.key.generate();
@@ -218,6 +241,14 @@ impl Authority {
             cert_der: certificate.der().to_vec(),
         }
     }
+}
+
+fn serial_number(identity: &Identity) -> Vec<u8> {
+    let certificate = Certificate::from_der(&identity.cert_der).expect("an issued certificate");
+    let digits = certificate.serial_number();
+    let digits = if digits.len() % 2 == 0 { digits } else { format!("0{digits}") };
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits");
+    (0..digits.len()).step_by(2).map(byte).collect()
 }
 
 fn authority_params(name: &str) -> CertificateParams {

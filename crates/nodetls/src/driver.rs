@@ -71,6 +71,10 @@ impl<S> Driver<S> {
         self.sessions.pop()
     }
 
+    pub(crate) fn set_max_send_fragment(&mut self, size: usize) -> bool {
+        self.connection.set_max_send_fragment(size)
+    }
+
     pub(crate) fn reject_truncated(&mut self) {
         self.reject_truncated = true;
     }

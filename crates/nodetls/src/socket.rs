@@ -74,6 +74,12 @@ impl<S> TlsSocket<S> {
         self.driver.reject_truncated();
     }
 
+    /// Limits the plaintext of each record that is sent to `size` bytes, 512 to 16,384; false when that is not
+    /// possible. Default: 16,384. Node: `setMaxSendFragment(size)`.
+    pub fn set_max_send_fragment(&mut self, size: usize) -> bool {
+        self.driver.set_max_send_fragment(size)
+    }
+
     /// Splits into halves that different tasks can own.
     pub fn into_split(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
         split::split(self)

@@ -152,3 +152,12 @@ async fn new_ticket_keys_count_for_future_connections_and_old_ones_go_on_opening
     acceptor.set_ticket_keys(new);
     assert!(!is_reused(second).await);
 }
+
+#[tokio::test]
+async fn a_socket_gives_the_addresses_of_its_transport() {
+    let world = world().await;
+    let (client, server) = world.pair().await;
+    assert_eq!(server.get_ref().local_addr().unwrap(), world.server.local_addr());
+    assert_eq!(client.get_ref().peer_addr().unwrap(), world.server.local_addr());
+    assert_eq!(client.get_ref().local_addr().unwrap(), server.get_ref().peer_addr().unwrap());
+}

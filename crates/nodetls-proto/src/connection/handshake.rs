@@ -13,7 +13,7 @@ use super::question::{AskNewSession, AskVerifyPeer, QuestionKind, VerifyPeerAnsw
 use super::{Connection, Phase, Role};
 use crate::certificate::Certificate;
 use crate::context::SecureContext;
-use crate::error::{AlertDescription, Error, VerifyError, verify_code};
+use crate::error::{AlertDescription, ConfigError, Error, VerifyError, verify_code};
 use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, Side, alpn_wire_form};
 use crate::secret::SecretBytes;
@@ -38,7 +38,7 @@ pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Re
     ssl.set_trust(&context.trust().store()?).map_err(Error::bug)?;
     ssl.request_certificate(false, OnVerify::Suspend);
     if let Some(name) = options.server_name.sni() {
-        ssl.set_server_name(name).map_err(Error::bug)?;
+        ssl.set_server_name(name).map_err(ConfigError::from_openssl("servername"))?;
     }
     let alpn = alpn_wire_form(&options.alpn_protocols)?;
     if !alpn.is_empty() {
