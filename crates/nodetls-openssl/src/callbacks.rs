@@ -225,6 +225,10 @@ unsafe fn run_verification(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) -> Option<(O
     let untrusted = unsafe { sys::X509_STORE_CTX_get0_untrusted(ctx) };
     // SAFETY: the stack belongs to the context, which lives for this call.
     let presented = unsafe { certificate::certificates_of(untrusted) };
+    // SAFETY: the caller's promise.
+    let chain = unsafe { openssl_sys::X509_STORE_CTX_get0_chain(ctx) };
+    // SAFETY: null or a stack that belongs to the context, which lives for this call.
+    let built = unsafe { certificate::certificates_of(chain) };
     // SAFETY: the SSL of the current call.
     let state = unsafe { state(ssl) }?;
     let mut findings = std::mem::take(&mut state.findings);
@@ -238,6 +242,6 @@ unsafe fn run_verification(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) -> Option<(O
         findings.push(VerifyFinding { code, depth: 0, certificate: None });
     }
     let trusted = findings.is_empty();
-    state.report = Some(VerifyReport { findings, presented });
+    state.report = Some(VerifyReport { findings, presented, built });
     Some((state.on_verify, trusted))
 }

@@ -12,7 +12,7 @@ use openssl::x509::X509;
 use openssl_sys::SSL_CTX;
 
 use crate::result::one;
-use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, sys, ticket};
+use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket};
 
 /// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
@@ -20,7 +20,9 @@ pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 pub const SSL_OP_NO_TICKET: u64 = 1 << 14;
 
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
+const SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB: c_int = 63;
 
+type StatusCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut libc::c_void) -> c_int;
 type ServerNameCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut c_int, *mut libc::c_void) -> c_int;
 
 /// A finished context. Cloning shares it; it never changes.
@@ -103,6 +105,17 @@ impl ContextBuilder {
             openssl_sys::SSL_CTX_callback_ctrl__fixed_rust(
                 context,
                 SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
+                Some(generic),
+            )
+        };
+        let status: StatusCallback = ocsp::status;
+        // SAFETY: as for the server's name.
+        let generic = unsafe { std::mem::transmute::<StatusCallback, unsafe extern "C" fn()>(status) };
+        // SAFETY: as above.
+        unsafe {
+            openssl_sys::SSL_CTX_callback_ctrl__fixed_rust(
+                context,
+                SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB,
                 Some(generic),
             )
         };

@@ -150,6 +150,11 @@ impl Ssl {
         }
     }
 
+    /// The response about its certificate that a server has stapled.
+    pub fn ocsp_response(&self) -> Option<&[u8]> {
+        self.ssl().ocsp_status()
+    }
+
     /// The Finished message that was sent last; empty before. Corresponds to `SSL_get_finished`.
     pub fn finished(&self) -> Vec<u8> {
         let mut message = [0; MAX_FINISHED];

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::buffer::Ciphertext;
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
-use crate::{Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
+use crate::{Certificate, Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
 
 const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 
@@ -157,6 +157,20 @@ impl Ssl {
     /// The protocol that a server selects, decided beforehand.
     pub fn select_alpn_protocol(&mut self, protocol: Option<Vec<u8>>) {
         self.state_mut().alpn = protocol;
+    }
+
+    /// Makes a client ask for the status of the server's certificate.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn request_ocsp(&mut self) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        Ok(self.ssl.set_status_type(openssl::ssl::StatusType::OCSP)?)
+    }
+
+    /// The response that a server staples to this certificate.
+    pub fn staple_ocsp(&mut self, certificate: Certificate, response: Vec<u8>) {
+        self.state_mut().ocsp = Some((certificate, response));
     }
 
     /// The session that a client offers.

@@ -39,6 +39,8 @@ pub struct VerifyReport {
     pub findings: Vec<VerifyFinding>,
     /// The chain as the peer sent it, its own certificate first.
     pub presented: Vec<Certificate>,
+    /// The chain as OpenSSL built it, from the peer's own certificate towards a trusted authority.
+    pub built: Vec<Certificate>,
 }
 
 /// An alert that was sent or received (RFC 8446 §6).
@@ -58,6 +60,8 @@ pub(crate) struct State {
     pub(crate) output: Output,
     pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) resume: Option<Session>,
+    /// A server's response about one of its certificates.
+    pub(crate) ocsp: Option<(Certificate, Vec<u8>)>,
     pub(crate) ticket_keys: Option<TicketKeyRing>,
     pub(crate) new_sessions: Vec<Session>,
     pub(crate) key_log: Vec<Zeroizing<Vec<u8>>>,

@@ -22,6 +22,10 @@ impl TrustStore {
         self.store.as_ptr()
     }
 
+    pub(crate) fn x509_store(&self) -> &X509Store {
+        &self.store
+    }
+
     /// The trusted certificates in the order they were added.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates

@@ -91,7 +91,11 @@ pub(crate) unsafe extern "C" fn ticket_key(
             random_bytes(iv).is_ok() && start(key, iv, cipher, mac, true)
         } else {
             let Some(index) = ring.iter().position(|key| key.name == *name) else { return 0 };
-            if index > 0 && start(&ring[index], iv, cipher, mac, false) {
+            // A ticket of TLS 1.3 is meant to be used once (RFC 8446 appendix C.4), so a new one follows each time, as
+            // it does where OpenSSL keeps the keys itself.
+            // SAFETY: `ssl` is the SSL of the current call.
+            let renews = index > 0 || unsafe { openssl_sys::SSL_version(ssl) } == openssl_sys::TLS1_3_VERSION;
+            if renews && start(&ring[index], iv, cipher, mac, false) {
                 return 2;
             }
             start(&ring[index], iv, cipher, mac, false)

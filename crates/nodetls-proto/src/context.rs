@@ -9,6 +9,7 @@ use nodetls_openssl::{
 };
 
 use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
+use crate::client_hello::ClientHello;
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
@@ -18,6 +19,9 @@ use crate::version::ProtocolVersion;
 
 /// OpenSSL's security level where the options do not ask for less: RSA and DH from 2048 bits, no SHA-1.
 const SECURITY_LEVEL: u32 = 2;
+
+/// The numbers of `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384` and `ecdsa_secp521r1_sha512` (RFC 8446 §4.2.3).
+const ECDSA_SCHEMES: [u16; 3] = [0x0403, 0x0503, 0x0603];
 
 /// The manual: "The key length must be greater than or equal to 1024 bits or else an error will be thrown."
 const MIN_DH_BITS: u32 = 1024;
@@ -149,6 +153,7 @@ struct Inner {
     honor_cipher_order: Option<bool>,
     client_authentication: Option<ClientAuthentication>,
     identity: [u8; 32],
+    own_certificates: Vec<OwnCertificate>,
     ticket_keys: TicketKeys,
     secure_options: u64,
     max_version: ProtocolVersion,
@@ -168,6 +173,7 @@ impl SecureContext {
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit())?;
+        let own_certificates = identities.own_certificates(trust.explicit());
         for authority in trust.explicit() {
             builder.add_client_authority(authority).map_err(ConfigError::from_openssl("ca"))?;
         }
@@ -178,6 +184,7 @@ impl SecureContext {
                 honor_cipher_order: options.honor_cipher_order,
                 client_authentication: options.client_authentication,
                 identity: identities.digest(),
+                own_certificates,
                 ticket_keys: TicketKeys::random()?,
                 secure_options: options.secure_options,
                 max_version,
@@ -202,6 +209,17 @@ impl SecureContext {
         &self.inner.identity
     }
 
+    /// The certificate that a client with this hello will most likely get.
+    pub(crate) fn likely_certificate(&self, hello: &ClientHello) -> Option<OwnCertificate> {
+        let all = &self.inner.own_certificates;
+        // With several, OpenSSL prefers ECDSA where the client can check it, as its own list of algorithms does.
+        let wants_ec = hello.signature_schemes().iter().any(|scheme| ECDSA_SCHEMES.contains(scheme));
+        let is_ec =
+            |own: &&OwnCertificate| own.certificate.public_key().is_some_and(|(kind, _)| kind == "EC");
+        let preferred = all.iter().find(|own| is_ec(own) == wants_ec);
+        preferred.or_else(|| all.first()).cloned()
+    }
+
     /// The ticket keys of connections whose options have none.
     pub(crate) fn ticket_keys(&self) -> &TicketKeys {
         &self.inner.ticket_keys
@@ -221,6 +239,13 @@ impl SecureContext {
     pub(crate) fn server_options(&self) -> u64 {
         if self.inner.honor_cipher_order.unwrap_or(true) { SSL_OP_CIPHER_SERVER_PREFERENCE } else { 0 }
     }
+}
+
+/// A certificate of this side, and who issued it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnCertificate {
+    pub(crate) certificate: Certificate,
+    pub(crate) issuer: Option<Certificate>,
 }
 
 fn set_protocol(
@@ -468,6 +493,15 @@ impl Identities {
             current = issuer;
         }
         (leaf, found)
+    }
+
+    fn own_certificates(&self, authorities: &[Certificate]) -> Vec<OwnCertificate> {
+        let own = |index| {
+            let (leaf, chain) = self.chain(index, authorities);
+            let issuer = chain.iter().chain(authorities).find(|issuer| leaf.is_issued_by(issuer));
+            OwnCertificate { certificate: leaf.clone(), issuer: issuer.cloned() }
+        };
+        (0..self.chains.len()).map(own).collect()
     }
 
     fn digest(&self) -> [u8; 32] {

@@ -3,7 +3,8 @@
 use crate::client_hello::ClientHello;
 use crate::connection::Question;
 use crate::connection::question::{
-    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskVerifyPeer,
 };
 use crate::error::{AlertDescription, Error};
 use crate::secret::SecretBytes;
@@ -25,6 +26,11 @@ pub enum Event {
     VerifyPeer(Question<AskVerifyPeer>),
     /// A server has made a session; nothing is sent before the answer. Node: event `newSession`.
     NewSession(Question<AskNewSession>),
+    /// A client asks for the status of the server's certificate. Node: event `OCSPRequest`.
+    OcspRequest(Question<AskOcspRequest>),
+    /// A server has told the status of its certificate, in DER; not judged unless the options say so. Comes before
+    /// [`Event::Secure`]. Node: event `OCSPResponse`.
+    OcspResponse(Vec<u8>),
     /// A client has received a session that a later connection can resume. Node: event `session`.
     Session(Session),
     /// A line of key material in the format of NSS, without line end. Node: event `keylog`.

@@ -29,8 +29,8 @@ pub use certificate::{Certificate, PublicKeyDetails};
 pub use cipher::{CipherSuite, DEFAULT_CIPHERS};
 pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
 pub use connection::question::{
-    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
-    ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskVerifyPeer, ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
 pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
@@ -43,7 +43,8 @@ pub use general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
 pub use identity::{IdentityMismatch, check_server_identity};
 pub use nodetls_openssl::{ReceiveBuffer, openssl_version};
 pub use options::{
-    ClientAuthentication, ClientOptions, DEFAULT_HANDSHAKE_TIMEOUT, ServerOptions, Side, alpn_wire_form,
+    ClientAuthentication, ClientOptions, DEFAULT_HANDSHAKE_TIMEOUT, OcspStapling, ServerOptions, Side,
+    alpn_wire_form,
 };
 pub use secret::SecretBytes;
 pub use server_name::{InvalidServerName, ServerName};

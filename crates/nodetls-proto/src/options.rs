@@ -38,6 +38,20 @@ pub enum ClientAuthentication {
     DangerousOptional,
 }
 
+/// What a client wants to hear about the revocation of the server's certificate (OCSP stapling, RFC 6066 §8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OcspStapling {
+    /// Nothing.
+    #[default]
+    NotRequested,
+    /// The server is asked; what it says is an event and changes nothing. Node: `requestOCSP: true`.
+    Requested,
+    /// The server is asked, and refused unless it proves by a current response that its certificate is good:
+    /// `OCSP_VERIFY_NEEDED` without a response, `OCSP_VERIFY_FAILED` for one that cannot be believed, `CERT_REVOKED`,
+    /// `OCSP_CERT_UNKNOWN`.
+    Required,
+}
+
 /// Options of a client's connection.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
@@ -49,6 +63,8 @@ pub struct ClientOptions {
     /// A session to resume. It is offered only where it was authenticated for the same name, authorities and
     /// checks; otherwise a full handshake is done. Node: `session`.
     pub session: Option<Session>,
+    /// Whether the status of the server's certificate is asked for. Default: no. Node: `requestOCSP`.
+    pub ocsp: OcspStapling,
     /// Lets a server in whose certificate is not trusted or not for the name; look at
     /// [`is_authorized`](crate::Connection::is_authorized). Default: false. Node: `rejectUnauthorized: false`.
     pub dangerous_accept_unauthorized: bool,
@@ -69,6 +85,7 @@ impl ClientOptions {
             server_name,
             alpn_protocols: Vec::new(),
             session: None,
+            ocsp: OcspStapling::NotRequested,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),

@@ -66,6 +66,7 @@ pub(crate) fn client_binding(context: &SecureContext, options: &ClientOptions) -
     let checks = [
         u8::from(options.dangerous_accept_unauthorized),
         u8::from(options.dangerous_skip_name_check),
+        options.ocsp as u8,
         u8::from(options.questions.contains(crate::connection::QuestionKind::VerifyPeer)),
     ];
     let name = options.server_name.to_string();

@@ -506,6 +506,7 @@ pub fn kind(event: &Event) -> Option<QuestionKind> {
         Event::ResumeSession(_) => Some(QuestionKind::ResumeSession),
         Event::VerifyPeer(_) => Some(QuestionKind::VerifyPeer),
         Event::NewSession(_) => Some(QuestionKind::NewSession),
+        Event::OcspRequest(_) => Some(QuestionKind::OcspRequest),
         _ => None,
     }
 }
@@ -521,6 +522,7 @@ pub fn decline(event: Event, connection: &mut Connection) -> Option<Event> {
         Event::SelectAlpn(question) => question.decline(connection),
         Event::ResumeSession(question) => question.decline(connection),
         Event::VerifyPeer(question) => question.decline(connection),
+        Event::OcspRequest(question) => question.decline(connection),
         Event::NewSession(question) => question.decline(connection),
         other => return Some(other),
     };

@@ -231,6 +231,28 @@ impl Authority {
         list.pem().expect("a revocation list in PEM")
     }
 
+    /// The authority's own answer about a certificate that it has issued, in DER, made by the `openssl` command.
+    /// `status` is `V` (good) or `R` (revoked); `None` leaves the certificate unknown.
+    pub fn ocsp_response(&self, identity: &Identity, status: Option<char>) -> Vec<u8> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+        let files = [
+            ("index.txt", index_line(identity, status)),
+            ("ca.pem", self.pem.clone()),
+            ("ca.key", self.issuer.key().serialize_pem()),
+            ("cert.pem", identity.cert_pem.clone()),
+        ];
+        for (name, contents) in files {
+            std::fs::write(path(name), contents).expect("a file is written");
+        }
+        let (ca, cert, key, index) = (path("ca.pem"), path("cert.pem"), path("ca.key"), path("index.txt"));
+        let (request, response) = (path("request"), path("response"));
+        openssl(&["ocsp", "-issuer", &ca, "-cert", &cert, "-no_nonce", "-reqout", &request], b"");
+        let responder = ["ocsp", "-index", &index, "-rsigner", &ca, "-rkey", &key, "-CA", &ca, "-ndays", "1"];
+        openssl(&[&responder[..], &["-reqin", &request, "-respout", &response]].concat(), b"");
+        std::fs::read(response).expect("a response")
+    }
+
     /// Issues a certificate with a new key.
     pub fn issue(&self, leaf: &Leaf) -> Identity {
         let key = leaf.key.generate();
@@ -243,10 +265,20 @@ impl Authority {
     }
 }
 
+/// A line of the database of `openssl ca`.
+fn index_line(identity: &Identity, status: Option<char>) -> String {
+    let certificate = Certificate::from_der(&identity.cert_der).expect("an issued certificate");
+    let revoked = if status == Some('R') { "260101000000Z" } else { "" };
+    let line = |status| {
+        format!("{status}\t491231235959Z\t{revoked}\t{}\tunknown\t/CN=x\n", certificate.serial_number())
+    };
+    status.map(line).unwrap_or_default()
+}
+
 fn serial_number(identity: &Identity) -> Vec<u8> {
     let certificate = Certificate::from_der(&identity.cert_der).expect("an issued certificate");
     let digits = certificate.serial_number();
-    let digits = if digits.len() % 2 == 0 { digits } else { format!("0{digits}") };
+    let digits = if digits.len().is_multiple_of(2) { digits } else { format!("0{digits}") };
     let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits");
     (0..digits.len()).step_by(2).map(byte).collect()
 }

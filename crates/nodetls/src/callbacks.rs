@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use nodetls_proto::{
-    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
-    BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, Question, Questions, SecretBytes,
-    SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskVerifyPeer, BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, Question, Questions,
+    SecretBytes, SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
 };
 
 use crate::error::HandshakeError;
@@ -85,6 +85,15 @@ pub trait ServerCallbacks: Send + Sync + 'static {
         async { Ok(VerifyPeerAnswer::Agree) }
     }
 
+    /// What is the status of this server's certificate? Default: nothing is said. Node: event `OCSPRequest`.
+    fn ocsp_request(
+        &self,
+        ask: &AskOcspRequest,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
+    }
+
     /// A session was made; nothing is sent to the client before this is done. Node: event `newSession`.
     fn new_session(&self, ask: &AskNewSession) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = ask;
@@ -122,6 +131,11 @@ pub trait ClientCallbacks: Send + Sync + 'static {
     ) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
         let _ = ask;
         async { Ok(VerifyPeerAnswer::Agree) }
+    }
+
+    /// The server has told the status of its certificate, an OCSP response in DER. Node: event `OCSPResponse`.
+    fn ocsp_response(&self, response: &[u8]) {
+        let _ = response;
     }
 
     /// A session that a later connection to the same server can resume. Node: event `session`.
@@ -203,6 +217,7 @@ impl<C: ServerCallbacks> Callbacks for Serving<C> {
             Event::SelectAlpn(question) => decision!(self, question, select_alpn),
             Event::ResumeSession(question) => decision!(self, question, resume_session),
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
+            Event::OcspRequest(question) => decision!(self, question, ocsp_request),
             Event::NewSession(question) => decision!(self, question, new_session),
             other => return Dispatch::Tell(other),
         })
@@ -231,6 +246,7 @@ impl<C: ClientCallbacks> Callbacks for Connecting<C> {
         match event {
             Event::KeyLog(line) => self.0.key_log(line),
             Event::Session(session) => self.0.session(session),
+            Event::OcspResponse(response) => self.0.ocsp_response(response),
             _ => {}
         }
     }

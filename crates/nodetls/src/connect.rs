@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nodetls_proto::{ClientOptions, Connection, SecureContext, ServerName, Session};
+use nodetls_proto::{ClientOptions, Connection, OcspStapling, SecureContext, ServerName, Session};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -50,6 +50,7 @@ pub struct Connector {
     server_name: Option<String>,
     alpn_protocols: Vec<Vec<u8>>,
     session: Option<Session>,
+    ocsp: OcspStapling,
     handshake_timeout: Option<Duration>,
     dangerous_accept_unauthorized: bool,
     dangerous_skip_name_check: bool,
@@ -65,6 +66,7 @@ impl Connector {
             server_name: None,
             alpn_protocols: Vec::new(),
             session: None,
+            ocsp: OcspStapling::NotRequested,
             handshake_timeout: Some(nodetls_proto::DEFAULT_HANDSHAKE_TIMEOUT),
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
@@ -93,6 +95,14 @@ impl Connector {
     #[must_use]
     pub fn session(mut self, session: Session) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    /// Whether the status of the server's certificate is asked for, and has to be good. Default: no.
+    /// Node: `requestOCSP`.
+    #[must_use]
+    pub fn ocsp(mut self, ocsp: OcspStapling) -> Self {
+        self.ocsp = ocsp;
         self
     }
 
@@ -193,6 +203,7 @@ impl Connector {
         let mut options = ClientOptions::new(name);
         options.alpn_protocols.clone_from(&self.alpn_protocols);
         options.session.clone_from(&self.session);
+        options.ocsp = self.ocsp;
         options.handshake_timeout = self.handshake_timeout;
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;
         options.dangerous_skip_name_check = self.dangerous_skip_name_check;

@@ -3,14 +3,16 @@
 //! The order of the questions stands in [`Decision`]. OpenSSL comes in when all are answered, and gets the very bytes
 //! that were received. Bytes that are no ClientHello go to OpenSSL at once, which knows the fitting alert.
 
-use nodetls_openssl::{Ciphertext, Ssl};
+use nodetls_openssl::{Ciphertext, Ssl, is_ocsp_response};
 
 use super::question::{
-    AskClientHello, AskResumeSession, AskSelectAlpn, AskSelectContext, ClientHelloAnswer, SelectAlpnAnswer,
+    AskClientHello, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext, ClientHelloAnswer,
+    SelectAlpnAnswer,
 };
 use super::{Connection, Phase, Role};
+use crate::certificate::Certificate;
 use crate::client_hello::{ClientHello, HelloDeframer, Inspection};
-use crate::context::SecureContext;
+use crate::context::{OwnCertificate, SecureContext};
 use crate::error::{AlertDescription, Error};
 use crate::event::Event;
 use crate::options::{ServerOptions, Side};
@@ -32,6 +34,7 @@ enum Decision {
     Context,
     Alpn,
     Session,
+    Ocsp,
     Start,
 }
 
@@ -44,6 +47,9 @@ pub(super) struct Accepting {
     hello: Option<ClientHello>,
     alpn: Option<Vec<u8>>,
     session: Option<Session>,
+    /// The certificate that an OCSP response is about.
+    certificate: Option<nodetls_openssl::Certificate>,
+    ocsp_response: Option<Vec<u8>>,
 }
 
 impl Accepting {
@@ -92,6 +98,7 @@ impl Connection {
             Decision::Context => self.ask_context(),
             Decision::Alpn => self.ask_alpn(),
             Decision::Session => self.ask_session(),
+            Decision::Ocsp => self.ask_ocsp(),
             Decision::Start => self.start_server_handshake(),
         }
     }
@@ -231,7 +238,7 @@ impl Connection {
         let wanted = self.wanted_session();
         match wanted {
             Some(session_id) => self.ask(|_| AskResumeSession { session_id }, Event::ResumeSession),
-            None => self.decided(Decision::Start),
+            None => self.decided(Decision::Ocsp),
         }
     }
 
@@ -239,17 +246,50 @@ impl Connection {
         if let Some((accepting, _)) = self.accepting() {
             accepting.session = answer;
         }
+        self.decided(Decision::Ocsp);
+        Ok(())
+    }
+
+    fn ask_ocsp(&mut self) {
+        let hello = self.hello().filter(ClientHello::requests_ocsp);
+        let Some(own) = hello.and_then(|hello| self.context.likely_certificate(&hello)) else {
+            return self.decided(Decision::Start);
+        };
+        if let Some((accepting, _)) = self.accepting() {
+            accepting.certificate = Some(own.certificate.clone());
+        }
+        let OwnCertificate { certificate, issuer } = own;
+        let ask = |_: &mut Self| AskOcspRequest {
+            certificate: Certificate(certificate),
+            issuer: issuer.map(Certificate),
+        };
+        self.ask(ask, Event::OcspRequest);
+    }
+
+    pub(super) fn ocsp_answered(&mut self, answer: Option<Vec<u8>>) -> Result<(), Error> {
+        if answer.as_deref().is_some_and(|response| !is_ocsp_response(response)) {
+            return Err(Error::callback(
+                "ERR_TLS_OCSP_REQUEST_FAILED",
+                "the answer is not an OCSP response".into(),
+            ));
+        }
+        if let Some((accepting, _)) = self.accepting() {
+            accepting.ocsp_response = answer;
+        }
         self.decided(Decision::Start);
         Ok(())
     }
 
     fn start_server_handshake(&mut self) {
         let Some((accepting, _)) = self.accepting() else { return };
-        let Accepting { received, alpn, session, .. } = std::mem::take(accepting);
+        let Accepting { received, alpn, session, certificate, ocsp_response, .. } = std::mem::take(accepting);
         match self.server_ssl(received) {
             Ok(mut ssl) => {
                 ssl.select_alpn_protocol(alpn);
                 ssl.provide_session(session.map(|session| session.0));
+                if let (Some(certificate), Some(response)) = (certificate, ocsp_response) {
+                    ssl.staple_ocsp(certificate, response);
+                }
                 self.phase = Phase::Handshaking(ssl);
                 self.has_input = true;
             }

@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use nodetls_openssl::{AlertRecord, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport};
+use nodetls_openssl::{
+    AlertRecord, OcspVerdict, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport, judge_ocsp_response,
+};
 
 use super::question::{AskNewSession, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
 use super::{Connection, Phase, Role};
@@ -15,7 +17,7 @@ use crate::certificate::Certificate;
 use crate::context::SecureContext;
 use crate::error::{AlertDescription, ConfigError, Error, VerifyError, verify_code};
 use crate::event::Event;
-use crate::options::{ClientAuthentication, ClientOptions, Side, alpn_wire_form};
+use crate::options::{ClientAuthentication, ClientOptions, OcspStapling, Side, alpn_wire_form};
 use crate::secret::SecretBytes;
 use crate::session::{Session, client_binding, server_binding};
 
@@ -27,6 +29,8 @@ const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
 pub(super) enum Step {
     /// Judge a peer whose certificate was not judged during the handshake.
     VerifyPeer,
+    /// Look at what the server has stapled.
+    Ocsp,
     /// Have a session stored.
     NewSession(Session),
     /// Tell the driver.
@@ -39,6 +43,9 @@ pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Re
     ssl.request_certificate(false, OnVerify::Suspend);
     if let Some(name) = options.server_name.sni() {
         ssl.set_server_name(name).map_err(ConfigError::from_openssl("servername"))?;
+    }
+    if options.ocsp != OcspStapling::NotRequested {
+        ssl.request_ocsp().map_err(Error::bug)?;
     }
     let alpn = alpn_wire_form(&options.alpn_protocols)?;
     if !alpn.is_empty() {
@@ -244,6 +251,7 @@ impl Connection {
             Side::Server => self.client_authentication == ClientAuthentication::None,
         };
         self.phase = Phase::Finishing(ssl);
+        self.steps.push_front(Step::Ocsp);
         if !judged {
             self.steps.push_front(Step::VerifyPeer);
         }
@@ -254,9 +262,46 @@ impl Connection {
     pub(super) fn advance_steps(&mut self) {
         match self.steps.pop_front() {
             Some(Step::VerifyPeer) => self.ask_verify_peer(),
+            Some(Step::Ocsp) => self.judge_ocsp(),
             Some(Step::NewSession(session)) => self.ask_new_session(session),
             Some(Step::Secure) => self.open(),
             None => {}
+        }
+    }
+
+    /// A resumed session had its server's status judged when it was made, by the same options.
+    fn judge_ocsp(&mut self) {
+        self.has_input = true;
+        let (Role::Client(options), Phase::Finishing(ssl)) = (&self.role, &self.phase) else { return };
+        if options.ocsp == OcspStapling::NotRequested || ssl.is_session_reused() {
+            return;
+        }
+        let required = options.ocsp == OcspStapling::Required;
+        let response = ssl.ocsp_response().map(<[u8]>::to_vec);
+        let objection = if required { self.ocsp_objection(response.as_deref()) } else { None };
+        self.events.extend(response.map(Event::OcspResponse));
+        if let Some(number) = objection {
+            let leaf = self.peer_certificate();
+            let error = VerifyError::new(number, 0, None, self.side()).with_certificate(leaf);
+            self.held = true;
+            self.fail(Error::Verify(Arc::new(error)));
+        }
+    }
+
+    fn ocsp_objection(&self, response: Option<&[u8]>) -> Option<i32> {
+        let Some(response) = response else { return Some(verify_code::OCSP_VERIFY_NEEDED) };
+        let chain = self.ssl().and_then(Ssl::verify_report).map(|report| report.built.as_slice());
+        let chain = chain.unwrap_or_default();
+        // An authority that is its own server has nobody above it who could answer for it.
+        let (Some(leaf), Some(issuer)) = (chain.first(), chain.get(1)) else {
+            return Some(verify_code::OCSP_VERIFY_FAILED);
+        };
+        let Ok(trust) = self.context.trust().store() else { return Some(verify_code::OCSP_VERIFY_FAILED) };
+        match judge_ocsp_response(response, leaf, issuer, &trust) {
+            OcspVerdict::Good => None,
+            OcspVerdict::Revoked => Some(verify_code::CERT_REVOKED),
+            OcspVerdict::Unknown => Some(verify_code::OCSP_CERT_UNKNOWN),
+            OcspVerdict::Invalid => Some(verify_code::OCSP_VERIFY_FAILED),
         }
     }
 
@@ -273,7 +318,7 @@ impl Connection {
 
     /// Lets go what was withheld, unless a decision that comes next has to withhold it too.
     fn release(&mut self) {
-        self.held = self.steps.iter().any(|step| !matches!(step, Step::Secure));
+        self.held = self.steps.iter().any(|step| !matches!(step, Step::Secure | Step::Ocsp));
     }
 
     fn open(&mut self) {

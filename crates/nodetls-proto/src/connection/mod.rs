@@ -64,7 +64,7 @@ enum Role {
 #[derive(Debug)]
 enum Phase {
     /// A server before the client's first message has been dealt with.
-    Accepting(Accepting),
+    Accepting(Box<Accepting>),
     /// OpenSSL's handshake is going on.
     Handshaking(Ssl),
     /// OpenSSL is done; decisions that come after its handshake are open.
@@ -130,7 +130,7 @@ impl Connection {
         crate::options::alpn_wire_form(&options.alpn_protocols)?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let role = Role::Server(Box::new(options));
-        Ok(Self::new(context, role, Phase::Accepting(Accepting::default()), deadline))
+        Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline))
     }
 
     fn new(context: &SecureContext, role: Role, phase: Phase, deadline: Option<Instant>) -> Self {

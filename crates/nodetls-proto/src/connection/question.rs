@@ -31,6 +31,8 @@ pub enum QuestionKind {
     VerifyPeer,
     /// [`AskNewSession`]
     NewSession,
+    /// [`AskOcspRequest`]
+    OcspRequest,
 }
 
 /// A set of question kinds: the decisions that a program takes itself. All others take their default.
@@ -245,6 +247,18 @@ pub struct AskNewSession {
     pub session: Session,
 }
 
+/// A client asks for the status of the server's certificate (RFC 6066 §8). The answer is an OCSP response in DER, or
+/// `None` for none; bytes that are no OCSP response fail the connection. Also asked when the handshake then resumes a session and the answer is not used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AskOcspRequest {
+    /// The server's certificate. Of several in one context, the one that this client will most likely get; for
+    /// another one the answer is not sent.
+    pub certificate: Certificate,
+    /// Its issuer, from the chain that is sent or the context's authorities; `None` where it is in neither.
+    pub issuer: Option<Certificate>,
+}
+
 macro_rules! facts {
     ($($facts:ident: $answer:ty, $kind:ident, $declined:expr, $code:literal, $apply:path;)*) => {$(
         impl Facts for $facts {
@@ -277,6 +291,8 @@ facts! {
         "ERR_TLS_RESUME_SESSION_FAILED", Connection::resume_session_answered;
     AskVerifyPeer: VerifyPeerAnswer, VerifyPeer, VerifyPeerAnswer::Agree,
         "ERR_TLS_VERIFY_PEER_FAILED", Connection::verify_peer_answered;
+    AskOcspRequest: Option<Vec<u8>>, OcspRequest, None,
+        "ERR_TLS_OCSP_REQUEST_FAILED", Connection::ocsp_answered;
     AskNewSession: (), NewSession, (),
         "ERR_TLS_NEW_SESSION_FAILED", Connection::new_session_answered;
 }

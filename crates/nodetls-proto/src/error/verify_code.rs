@@ -115,6 +115,14 @@ pub(crate) fn name(code: i32) -> &'static str {
 pub(crate) const UNABLE_TO_GET_ISSUER_CERT: i32 = 2;
 /// `X509_V_ERR_APPLICATION_VERIFICATION`: refused by an answer.
 pub(crate) const APPLICATION_VERIFICATION: i32 = 50;
+/// `X509_V_ERR_CERT_REVOKED`.
+pub(crate) const CERT_REVOKED: i32 = 23;
+/// `X509_V_ERR_OCSP_VERIFY_NEEDED`.
+pub(crate) const OCSP_VERIFY_NEEDED: i32 = 73;
+/// `X509_V_ERR_OCSP_VERIFY_FAILED`.
+pub(crate) const OCSP_VERIFY_FAILED: i32 = 74;
+/// `X509_V_ERR_OCSP_CERT_UNKNOWN`.
+pub(crate) const OCSP_CERT_UNKNOWN: i32 = 75;
 /// `X509_V_ERR_HOSTNAME_MISMATCH`.
 pub(crate) const HOSTNAME_MISMATCH: i32 = 62;
 
@@ -128,6 +136,10 @@ mod tests {
         assert_eq!(name(18), "DEPTH_ZERO_SELF_SIGNED_CERT");
         assert_eq!(name(21), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
         assert_eq!(name(HOSTNAME_MISMATCH), "HOSTNAME_MISMATCH");
+        assert_eq!(name(CERT_REVOKED), "CERT_REVOKED");
+        assert_eq!(name(OCSP_VERIFY_NEEDED), "OCSP_VERIFY_NEEDED");
+        assert_eq!(name(OCSP_VERIFY_FAILED), "OCSP_VERIFY_FAILED");
+        assert_eq!(name(OCSP_CERT_UNKNOWN), "OCSP_CERT_UNKNOWN");
         assert_eq!(name(0), "UNSPECIFIED");
         assert_eq!(name(-3), "UNSPECIFIED");
         assert_eq!(name(4000), "UNSPECIFIED");
