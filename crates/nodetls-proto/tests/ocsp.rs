@@ -42,7 +42,7 @@ fn answer(authority: &Authority, identity: &Identity, status: Option<char>) -> O
 #[test]
 fn a_server_is_asked_with_its_certificate_and_issuer_and_staples_the_answer() {
     if nodetls_test::is_missing("openssl") {
-        return println!("SKIPPED: openssl");
+        return;
     }
     let response = pair::authority().ocsp_response(pair::server_identity(), Some('R'));
     for version in VERSIONS {
@@ -58,7 +58,7 @@ fn a_server_is_asked_with_its_certificate_and_issuer_and_staples_the_answer() {
         assert!(pair.client.is_secure() && pair.server.is_secure());
         let before_secure =
             pair.client.events.into_iter().take_while(|event| !matches!(event, Event::Secure));
-        assert_eq!(responses(before_secure), [response.clone()]);
+        assert_eq!(responses(before_secure), std::slice::from_ref(&response));
     }
 }
 
@@ -96,9 +96,23 @@ fn an_answer_that_is_no_response_ends_the_connection() {
 }
 
 #[test]
+fn a_status_of_another_certificate_proves_nothing() {
+    if nodetls_test::is_missing("openssl") {
+        return;
+    }
+    let response = answer(pair::authority(), pair::client_identity(), Some('V'));
+    for version in VERSIONS {
+        let pair = meet(version, OcspStapling::Required, response.clone());
+        // OpenSSL before 3.6 staples it and the client sees through it; later ones leave it out.
+        let code = pair.client.code();
+        assert!(["OCSP_VERIFY_FAILED", "OCSP_VERIFY_NEEDED"].contains(&code.as_str()), "{code}");
+    }
+}
+
+#[test]
 fn a_client_that_demands_a_status_lets_in_only_a_server_that_proves_it() {
     if nodetls_test::is_missing("openssl") {
-        return println!("SKIPPED: openssl");
+        return;
     }
     let (root, own) = (pair::authority(), pair::server_identity());
     let stranger = Authority::new("stranger");
@@ -108,11 +122,10 @@ fn a_client_that_demands_a_status_lets_in_only_a_server_that_proves_it() {
             (None, "OCSP_VERIFY_NEEDED"),
             (answer(root, own, Some('R')), "CERT_REVOKED"),
             (answer(root, own, None), "OCSP_CERT_UNKNOWN"),
-            (answer(root, pair::client_identity(), Some('V')), "OCSP_VERIFY_FAILED"),
             (answer(&stranger, own, Some('V')), "OCSP_VERIFY_FAILED"),
         ] {
             let pair = meet(version, OcspStapling::Required, response);
-            assert_eq!(pair.client.code(), code, "{version}");
+            assert_eq!(pair.client.code(), code, "{version} server {:?}", pair.server.code());
             assert_eq!(pair.client.is_secure(), code.is_empty());
             if let Some(Error::Verify(error)) = pair.client.failure() {
                 assert!(error.certificate.is_some());

@@ -1,7 +1,6 @@
 //! Revocation lists: several at once, each applied, and nobody let in without one.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nodetls_proto::{Error, ProtocolVersion, SecureContext, SecureContextOptions};
 use nodetls_test::pair::{self, Pair, Variation, World};
