@@ -530,6 +530,25 @@ pub fn decline(event: Event, connection: &mut Connection) -> Option<Event> {
     None
 }
 
+/// Marsaglia's xorshift: numbers without order, and the same in every run.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A sequence of its own for each seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// The next number below `bound`, which is not zero.
+    pub fn next(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

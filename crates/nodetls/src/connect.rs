@@ -144,12 +144,12 @@ impl Connector {
     /// # Cancel safety
     /// Giving up closes the transport.
     pub async fn connect(&self, host: &str, port: u16) -> Result<TlsSocket<TcpStream>, ConnectError> {
-        let name = self.name_or(host)?;
+        let options = self.options(host)?;
         let begun = Instant::now();
         let stream = happy_eyeballs::connect(host.trim_matches(['[', ']']), port).await?;
         // Records are written whole; waiting for more would only delay the last one of each flight.
         stream.set_nodelay(true)?;
-        self.handshake(name, stream, begun).await
+        self.handshake(options, stream, begun).await
     }
 
     /// Connects to a Unix socket. The server's name is `localhost` unless
@@ -165,10 +165,10 @@ impl Connector {
         &self,
         path: impl AsRef<Path>,
     ) -> Result<TlsSocket<tokio::net::UnixStream>, ConnectError> {
-        let name = self.name_or("localhost")?;
+        let options = self.options("localhost")?;
         let begun = Instant::now();
         let stream = tokio::net::UnixStream::connect(path).await?;
-        self.handshake(name, stream, begun).await
+        self.handshake(options, stream, begun).await
     }
 
     /// Does the handshake over any transport, another [`TlsSocket`] included. The server's name is `localhost` unless
@@ -183,23 +183,14 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = self.name_or("localhost")?;
-        self.handshake(name, stream, Instant::now()).await
+        let options = self.options("localhost")?;
+        self.handshake(options, stream, Instant::now()).await
     }
 
-    fn name_or(&self, host: &str) -> Result<ServerName, ConnectError> {
-        Ok(ServerName::parse(self.server_name.as_deref().unwrap_or(host))?)
-    }
-
-    async fn handshake<S>(
-        &self,
-        name: ServerName,
-        stream: S,
-        begun: Instant,
-    ) -> Result<TlsSocket<S>, ConnectError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    /// The options of one connection, found to be good before anybody is bothered.
+    fn options(&self, host: &str) -> Result<ClientOptions, ConnectError> {
+        nodetls_proto::alpn_wire_form(&self.alpn_protocols)?;
+        let name = ServerName::parse(self.server_name.as_deref().unwrap_or(host))?;
         let mut options = ClientOptions::new(name);
         options.alpn_protocols.clone_from(&self.alpn_protocols);
         options.session.clone_from(&self.session);
@@ -208,6 +199,18 @@ impl Connector {
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;
         options.dangerous_skip_name_check = self.dangerous_skip_name_check;
         options.questions = self.questions;
+        Ok(options)
+    }
+
+    async fn handshake<S>(
+        &self,
+        options: ClientOptions,
+        stream: S,
+        begun: Instant,
+    ) -> Result<TlsSocket<S>, ConnectError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let connection = Connection::client(&self.context, options, begun)?;
         let handshake = TlsSocket::handshake(stream, connection, Arc::clone(&self.callbacks));
         handshake.await.map_err(|(error, _)| error.into())

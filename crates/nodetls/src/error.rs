@@ -41,6 +41,9 @@ pub enum ConnectError {
     /// The name cannot be one of a server.
     #[error(transparent)]
     ServerName(#[from] InvalidServerName),
+    /// The host's addresses could not be found.
+    #[error(transparent)]
+    Resolve(io::Error),
     /// The transport could not be connected.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -54,6 +57,7 @@ impl ConnectError {
     pub fn code(&self) -> String {
         match self {
             Self::ServerName(_) => "ERR_INVALID_ARG_VALUE".to_owned(),
+            Self::Resolve(_) => "ENOTFOUND".to_owned(),
             Self::Io(error) => io_code(error),
             Self::Handshake(error) => error.code(),
         }
@@ -93,7 +97,7 @@ impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::ServerName(error) => Self::new(io::ErrorKind::InvalidInput, error),
-            ConnectError::Io(error) => error,
+            ConnectError::Resolve(error) | ConnectError::Io(error) => error,
             ConnectError::Handshake(error) => error.into(),
         }
     }
@@ -148,8 +152,6 @@ fn io_code(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
         io::ErrorKind::PermissionDenied => "EACCES",
         io::ErrorKind::NotFound => "ENOENT",
-        // The standard library reports a name that cannot be resolved without a kind of its own.
-        _ if error.raw_os_error().is_none() && error.to_string().contains("lookup") => "ENOTFOUND",
         _ => "EIO",
     }
     .to_owned()

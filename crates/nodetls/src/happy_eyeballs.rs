@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 
+use crate::ConnectError;
+
 /// RFC 8305 §5: "Connection Attempt Delay … a recommended value of 250 milliseconds".
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to one of the host's addresses, trying the next whenever one has failed or keeps silent for 250 ms.
-pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = interleaved(lookup_host((host, port)).await?);
+pub(crate) async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let addresses = interleaved(lookup_host((host, port)).await.map_err(ConnectError::Resolve)?);
     let mut attempts = JoinSet::new();
     let mut addresses = addresses.into_iter();
     let mut failure = None;
@@ -34,7 +36,8 @@ pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
             Some(Some(Ok(Err(error)))) => failure = Some(error),
             Some(Some(Err(_))) | None => {}
             Some(None) => {
-                return Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address")));
+                let no_address = || ConnectError::Resolve(io::Error::new(io::ErrorKind::NotFound, "no address"));
+                return Err(failure.map_or_else(no_address, ConnectError::Io));
             }
         }
     }

@@ -272,12 +272,12 @@ impl Connection {
     /// A resumed session had its server's status judged when it was made, by the same options.
     fn judge_ocsp(&mut self) {
         self.has_input = true;
-        let (Role::Client(options), Phase::Finishing(ssl)) = (&self.role, &self.phase) else { return };
+        let (Role::Client(options), Phase::Finishing(ssl)) = (&self.role, &mut self.phase) else { return };
         if options.ocsp == OcspStapling::NotRequested || ssl.is_session_reused() {
             return;
         }
         let required = options.ocsp == OcspStapling::Required;
-        let response = ssl.ocsp_response().map(<[u8]>::to_vec);
+        let response = ssl.ocsp_response();
         let objection = if required { self.ocsp_objection(response.as_deref()) } else { None };
         self.events.extend(response.map(Event::OcspResponse));
         if let Some(number) = objection {

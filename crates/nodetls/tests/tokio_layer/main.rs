@@ -1,0 +1,18 @@
+//! The Tokio layer: sockets over every kind of transport, tasks that share one, decisions that come late, and clients
+//! that are slow, wrong or gone.
+//!
+//! The transports are in memory where that is possible. Every wait has a time limit, which fails the test.
+
+#![forbid(unsafe_code)]
+
+mod callbacks;
+mod cancellation;
+mod client_callbacks;
+mod data;
+mod ends;
+mod halves;
+mod hostile;
+mod limits;
+mod server_close;
+mod transports;
+mod world;

@@ -1,0 +1,143 @@
+//! Transports of other kinds: with a buffer of their own, with pauses, Unix sockets, and TLS itself.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
+
+use crate::world::{
+    VERSIONS, acceptor, connector, connector_for, echo, noise, pair, secure, sent_and_back, within,
+};
+
+#[tokio::test]
+async fn a_transport_that_keeps_bytes_until_it_is_flushed_carries_a_connection() {
+    for version in VERSIONS {
+        let (client, server) = tokio::io::duplex(65_536);
+        let transports = (BufStream::new(client), BufStream::new(server));
+        let (client, server) = secure(&connector_for(version), &acceptor(), transports).await;
+        let echoing = tokio::spawn(echo(server));
+        let sent = noise(100_000);
+        assert!(sent_and_back(client, sent.clone()).await == sent);
+        within(echoing).await.unwrap();
+    }
+}
+
+/// A transport that is not ready every other time.
+struct Hesitant<S> {
+    inner: S,
+    ready: bool,
+}
+
+impl<S: Unpin> Hesitant<S> {
+    fn new(inner: S) -> Self {
+        Self { inner, ready: false }
+    }
+
+    fn hesitates(&mut self, cx: &Context<'_>) -> bool {
+        self.ready = !self.ready;
+        if self.ready {
+            cx.waker().wake_by_ref();
+        }
+        self.ready
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Hesitant<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.hesitates(cx) { Poll::Pending } else { Pin::new(&mut self.inner).poll_read(cx, target) }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Hesitant<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.hesitates(cx) { Poll::Pending } else { Pin::new(&mut self.inner).poll_write(cx, bytes) }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.hesitates(cx) { Poll::Pending } else { Pin::new(&mut self.inner).poll_flush(cx) }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.hesitates(cx) { Poll::Pending } else { Pin::new(&mut self.inner).poll_shutdown(cx) }
+    }
+}
+
+#[tokio::test]
+async fn a_transport_that_is_often_not_ready_carries_a_connection() {
+    for capacity in [1, 7, 1024] {
+        let (client, server) = tokio::io::duplex(capacity);
+        let transports = (Hesitant::new(client), Hesitant::new(server));
+        let (client, server) = secure(&connector(), &acceptor(), transports).await;
+        let echoing = tokio::spawn(echo(server));
+        let sent = noise(20_000);
+        assert!(sent_and_back(client, sent.clone()).await == sent);
+        within(echoing).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tls_runs_inside_tls() {
+    for capacity in [7, 1024, 65_536] {
+        let outer = pair(capacity).await;
+        let (client, server) = secure(&connector(), &acceptor(), outer).await;
+        let echoing = tokio::spawn(echo(server));
+        let sent = noise(60_000);
+        assert!(sent_and_back(client, sent.clone()).await == sent, "{capacity}");
+        within(echoing).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_inner_connection_is_no_end_of_the_outer_one() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let outer = pair(1024).await;
+    let (mut client, mut server) = secure(&connector(), &acceptor(), outer).await;
+    client.write_all(b"x").await.unwrap();
+    client.flush().await.unwrap();
+    server.reject_truncated();
+    assert_eq!(within(server.read_u8()).await.unwrap(), b'x');
+    assert!(!server.get_ref().connection().is_close_notify_received());
+    client.shutdown().await.unwrap();
+    assert_eq!(within(server.read(&mut [0; 1])).await.unwrap(), 0);
+    assert!(server.connection().is_close_notify_received());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn unix_sockets_carry_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let (connector, acceptor) = (connector(), acceptor());
+    let serving = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        acceptor.accept(stream).await
+    };
+    let (client, server) = within(async { tokio::join!(connector.connect_unix(&path), serving) }).await;
+    let echoing = tokio::spawn(echo(server.unwrap()));
+    let sent = noise(300_000);
+    assert!(sent_and_back(client.unwrap(), sent.clone()).await == sent);
+    within(echoing).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_without_a_server_is_an_error_with_nodes_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = within(connector().connect_unix(directory.path().join("nobody"))).await.unwrap_err();
+    assert_eq!(error.code(), "ENOENT");
+}
+
+#[tokio::test]
+async fn a_port_without_a_server_is_an_error_with_nodes_code() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let error = within(connector().connect("127.0.0.1", port)).await.unwrap_err();
+    assert_eq!(error.code(), "ECONNREFUSED");
+}
