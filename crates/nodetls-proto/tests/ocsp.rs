@@ -1,7 +1,6 @@
 //! OCSP stapling on both sides, with responses made by the `openssl` command.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nodetls_proto::{Certificate, Error, Event, OcspStapling, ProtocolVersion, QuestionKind, Questions};
 use nodetls_test::pair::{self, Pair, Variation, World};

@@ -3,12 +3,13 @@
 //! The questions about session ids (TLS 1.2) are asked in `session_ids.rs`.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use nodetls_proto::{
-    AlertDescription, ClientAuthentication, ClientHelloAnswer, Connection, Error, Event, QuestionKind,
-    Questions, Read, SelectAlpnAnswer, Side, VerifyPeerAnswer,
+    AlertDescription, ClientAuthentication, ClientHelloAnswer, Connection, Error, Event, OcspStapling,
+    QuestionKind, Questions, Read, SelectAlpnAnswer, Side, VerifyPeerAnswer,
 };
 use nodetls_test::pair::{
     Delivery, Pair, Variation, World, authority, client_identity, context, context_options, decline, kind,
@@ -32,10 +33,11 @@ const fn stop(side: Side, kind: QuestionKind, failure: &'static str) -> Stop {
 const VERIFY_CLIENT: Stop = stop(Side::Server, QuestionKind::VerifyPeer, "ERR_TLS_VERIFY_PEER_FAILED");
 const VERIFY_SERVER: Stop = stop(Side::Client, QuestionKind::VerifyPeer, "ERR_TLS_VERIFY_PEER_FAILED");
 const NEW_SESSION: Stop = stop(Side::Server, QuestionKind::NewSession, "ERR_TLS_NEW_SESSION_FAILED");
-const STOPS: [Stop; 6] = [
+const STOPS: [Stop; 7] = [
     stop(Side::Server, QuestionKind::ClientHello, "ERR_TLS_CLIENT_HELLO_REFUSED"),
     stop(Side::Server, QuestionKind::SelectContext, "ERR_TLS_SNI_CALLBACK_FAILED"),
     stop(Side::Server, QuestionKind::SelectAlpn, "ERR_TLS_ALPN_CALLBACK_FAILED"),
+    stop(Side::Server, QuestionKind::OcspRequest, "ERR_TLS_OCSP_REQUEST_FAILED"),
     VERIFY_SERVER,
     VERIFY_CLIENT,
     NEW_SESSION,
@@ -57,6 +59,7 @@ impl Stop {
         let mut world = World::new(variation);
         world.client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         world.server.alpn_protocols = vec![b"h2".to_vec()];
+        world.client.ocsp = OcspStapling::Requested;
         let questions = Questions::NONE.with(self.kind);
         match self.side {
             Side::Client => world.client.questions = questions,
@@ -114,6 +117,7 @@ fn agree(question: Event, connection: &mut Connection) -> Result<(), Error> {
         }
         Event::VerifyPeer(question) => question.answer(connection, VerifyPeerAnswer::Agree),
         Event::NewSession(question) => question.answer(connection, ()),
+        Event::OcspRequest(question) => question.answer(connection, None),
         other => panic!("{other:?} is not in the table"),
     }
 }
@@ -125,6 +129,7 @@ fn fail(question: Event, connection: &mut Connection) -> Result<(), Error> {
         Event::SelectAlpn(question) => question.fail(connection, "no"),
         Event::VerifyPeer(question) => question.fail(connection, "no"),
         Event::NewSession(question) => question.fail(connection, "no"),
+        Event::OcspRequest(question) => question.fail(connection, "no"),
         other => panic!("{other:?} is not in the table"),
     }
 }
@@ -134,6 +139,9 @@ fn assert_misuse(result: Result<(), Error>) {
     assert!(matches!(error, Error::ApiMisuse(_)), "{error:?}");
     assert_eq!(error.code(), "ERR_TLS_API_MISUSE");
 }
+
+/// A way to deal with a question, short of answering it.
+type Ending = fn(Event, &mut Connection);
 
 /// The asking side has failed with the code, the other one has noticed, and neither was ever secure but a client
 /// of TLS 1.3, which is done before the server.
@@ -242,7 +250,7 @@ fn a_question_after_the_peers_last_message_outlives_the_transport() {
 #[test]
 fn failed_or_dropped_after_the_transport_has_ended_the_connection_ends() {
     for (stop, variation) in Stop::everywhere().filter(|(stop, _)| stop.is_last()) {
-        let ways: [(fn(Event, &mut Connection), &str); 2] = [
+        let ways: [(Ending, &str); 2] = [
             (|question, connection| fail(question, connection).unwrap(), stop.failure),
             (|question, _| drop(question), "ERR_TLS_QUESTION_DROPPED"),
         ];
@@ -316,13 +324,14 @@ fn answered_after_the_connection_was_closed_it_is_a_misuse() {
 
 #[test]
 fn the_questions_of_a_server_come_in_their_order() {
-    use QuestionKind::{ClientHello, NewSession, SelectAlpn, SelectContext, VerifyPeer};
+    use QuestionKind::{ClientHello, NewSession, OcspRequest, SelectAlpn, SelectContext, VerifyPeer};
     for variation in Variation::all().into_iter().filter(Variation::asks) {
         let mut world = World::new(variation);
         world.client.alpn_protocols = vec![b"h2".to_vec()];
         world.server.client_authentication = ClientAuthentication::DangerousOptional;
+        world.client.ocsp = OcspStapling::Requested;
         let pair = world.connected();
-        let mut expected = vec![ClientHello, SelectContext, SelectAlpn, VerifyPeer];
+        let mut expected = vec![ClientHello, SelectContext, SelectAlpn, OcspRequest, VerifyPeer];
         if variation.is_tls1_3() {
             expected.extend([NewSession, NewSession]);
         }
@@ -337,7 +346,8 @@ fn a_question_without_occasion_is_not_asked() {
         let mut world = World::new(variation);
         world.client.server_name = name("127.0.0.1");
         let asked = world.connected().server.asked;
-        for absent in [QuestionKind::SelectContext, QuestionKind::SelectAlpn, QuestionKind::VerifyPeer] {
+        use QuestionKind::{OcspRequest, ResumeSession, SelectAlpn, SelectContext, VerifyPeer};
+        for absent in [SelectContext, SelectAlpn, ResumeSession, OcspRequest, VerifyPeer] {
             assert!(!asked.contains(&absent), "{absent:?}: {variation:?}");
         }
     }

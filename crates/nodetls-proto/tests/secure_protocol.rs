@@ -1,7 +1,6 @@
 //! Protocol versions by the names of OpenSSL's methods.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nodetls_proto::ProtocolVersion::{self, Tls1_0, Tls1_1, Tls1_2, Tls1_3};
 use nodetls_proto::{SecureContext, SecureContextOptions};

@@ -5,6 +5,7 @@
 //! (RFC 8446 §4.6.1).
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -269,8 +270,13 @@ fn an_answer_after_the_time_limit_is_a_misuse() {
 
 // ---- NewSession in TLS 1.2 ----
 
+type NewSession = nodetls_proto::Question<nodetls_proto::AskNewSession>;
+
+/// A way to deal with the question, short of answering it.
+type Ending = fn(&mut Ids, NewSession);
+
 /// A server that wants to store a session of TLS 1.2.
-fn storing() -> (Ids, nodetls_proto::Question<nodetls_proto::AskNewSession>) {
+fn storing() -> (Ids, NewSession) {
     let mut ids = Ids::new(&world().server_context, options(&[QuestionKind::NewSession]), None);
     let Event::NewSession(question) = ids.question() else { panic!("not asked") };
     (ids, question)
@@ -291,7 +297,7 @@ fn server_waits_for_new_session_answer_before_finished_is_sent() {
 
 #[test]
 fn a_session_that_cannot_be_stored_ends_the_connection_and_nothing_is_sent() {
-    let ways: [(fn(&mut Ids, nodetls_proto::Question<nodetls_proto::AskNewSession>), &str); 3] = [
+    let ways: [(Ending, &str); 3] = [
         (|ids, question| question.fail(&mut ids.server, "full").unwrap(), "ERR_TLS_NEW_SESSION_FAILED"),
         (|_, question| drop(question), "ERR_TLS_QUESTION_DROPPED"),
         (

@@ -1,6 +1,7 @@
 //! Resumption with tickets, and everything that must keep a session from being resumed.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -109,9 +110,10 @@ fn a_chain_of_resumptions_works() {
         for round in 0..5 {
             let pair = offering(&world, &session).connected();
             assert!(is_resumed(&pair), "round {round}: {variation:?}");
-            // TLS 1.2 renews a ticket only when it grows old; in TLS 1.3 each connection brings new ones.
-            if let Some(next) = pair.client.sessions().pop() {
-                session = next;
+            // In TLS 1.2 a ticket serves until its key goes; in TLS 1.3 each connection brings new ones.
+            match pair.client.sessions().pop() {
+                Some(next) => session = next,
+                None => assert!(!variation.is_tls1_3(), "no new ticket: {variation:?}"),
             }
         }
     }
@@ -424,8 +426,11 @@ fn a_ticket_of_a_key_that_was_kept_is_resumed_and_replaced() {
         let session = session_of(&keyed(&world, &old));
         let pair = offering(&keyed(&world, &old.rotated(&new, 1)), &session).connected();
         assert!(is_resumed(&pair), "{variation:?}");
-        let replaced = pair.client.sessions().pop().unwrap_or_else(|| panic!("no new ticket: {variation:?}"));
-        assert!(is_resumed(&offering(&keyed(&world, &new), &replaced).connected()), "{variation:?}");
+        // OpenSSL's clients of TLS 1.2 keep a ticket that comes with a resumption to themselves.
+        if variation.is_tls1_3() {
+            let replaced = pair.client.sessions().pop().expect("a ticket of the new key");
+            assert!(is_resumed(&offering(&keyed(&world, &new), &replaced).connected()), "{variation:?}");
+        }
         assert!(!is_resumed(&offering(&keyed(&world, &old.rotated(&new, 0)), &session).connected()));
     }
 }
@@ -448,7 +453,11 @@ fn no_session_comes_of_a_server_that_is_refused_on_resumption() {
             question.answer(&mut pair.client.connection, answer).unwrap();
             pair.drive();
             assert_eq!(pair.client.is_secure(), accepted);
-            assert_eq!(pair.client.sessions().is_empty(), !accepted, "{variation:?}");
+            assert_eq!(
+                pair.client.sessions().is_empty(),
+                !accepted || !variation.is_tls1_3(),
+                "{variation:?}"
+            );
         }
     }
 }

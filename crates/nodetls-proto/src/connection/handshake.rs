@@ -247,7 +247,8 @@ impl Connection {
     fn finish_handshake(&mut self) {
         let Phase::Handshaking(ssl) = std::mem::replace(&mut self.phase, Phase::Ended(None)) else { return };
         let judged = match self.side() {
-            Side::Client => !ssl.is_session_reused(),
+            // A resumed session, and a suite without certificates, bring nothing that could have been judged before.
+            Side::Client => ssl.verify_report().is_some(),
             Side::Server => self.client_authentication == ClientAuthentication::None,
         };
         self.phase = Phase::Finishing(ssl);

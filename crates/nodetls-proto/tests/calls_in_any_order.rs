@@ -1,0 +1,153 @@
+//! Calls in any order: whatever the peer, the program and the driver do, nothing panics and no data is mixed up.
+
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use nodetls_proto::{ClientAuthentication, Connection, Event, OcspStapling, Questions, Read};
+use nodetls_test::pair::{Random, Variation, World, kind};
+
+/// Two connections and all that their peers and their program may do to them, in no order at all.
+struct Chaos {
+    random: Random,
+    connections: [Connection; 2],
+    questions: Vec<Event>,
+    wires: [Vec<u8>; 2],
+    now: Instant,
+}
+
+impl Chaos {
+    fn new(variation: Variation, seed: u64) -> Self {
+        let mut world = World::new(variation);
+        world.client.alpn_protocols = vec![b"h2".to_vec()];
+        world.server.alpn_protocols = vec![b"h2".to_vec()];
+        world.server.client_authentication = ClientAuthentication::DangerousOptional;
+        world.client.questions = Questions::ALL;
+        world.server.questions = Questions::ALL;
+        world.client.ocsp = OcspStapling::Requested;
+        let pair = world.pair();
+        let connections = [pair.client.connection, pair.server.connection];
+        let random = Random::new(seed);
+        Self { random, connections, questions: Vec::new(), wires: [Vec::new(), Vec::new()], now: pair.now }
+    }
+
+    /// One call; the ordinary ones come often enough that many runs get through the handshake.
+    fn call(&mut self) {
+        let which = self.random.next(2);
+        match self.random.next(64) {
+            0..16 => self.transmit(which),
+            16..32 => self.deliver(which),
+            32..40 => self.poll(which),
+            40..50 => self.answer(),
+            50..53 => self.read(which),
+            53..56 => self.write(which),
+            56 => self.connections[which].handle_timeout(self.now + Duration::from_secs(1)),
+            57 => self.connections[which].advance(),
+            58 => self.connections[which].release_buffers(),
+            59 => self.look(which),
+            60 => drop(self.connections[which].receive_buffer()),
+            _ => self.rare(which),
+        }
+    }
+
+    /// What would end every run early if it came often.
+    fn rare(&mut self, which: usize) {
+        match self.random.next(160) {
+            0 => self.connections[which].handle_eof(),
+            1 => self.connections[which].send_close_notify(),
+            2 => self.connections[which].handle_timeout(self.now + Duration::from_secs(500)),
+            3 => {
+                let garbage: Vec<u8> =
+                    (0..self.random.next(40)).map(|_| self.random.next(256) as u8).collect();
+                self.connections[which].handle_ciphertext(&garbage);
+            }
+            4 => drop(self.questions.pop()),
+            5 => self.connections[which].transmitted(self.random.next(3000)),
+            6 => {
+                let wire = &mut self.wires[which];
+                if let Some(byte) = wire.first_mut() {
+                    *byte ^= 0x10;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn transmit(&mut self, which: usize) {
+        let bytes = self.connections[which].poll_transmit().unwrap_or_default();
+        let count = bytes.len().min(1 + self.random.next(2000));
+        self.wires[which].extend_from_slice(&bytes[..count]);
+        self.connections[which].transmitted(count);
+    }
+
+    fn deliver(&mut self, which: usize) {
+        let count = self.wires[which].len().min(1 + self.random.next(2000));
+        let taken = self.connections[1 - which].handle_ciphertext(&self.wires[which][..count]);
+        self.wires[which].drain(..taken);
+    }
+
+    fn poll(&mut self, which: usize) {
+        let event = self.connections[which].poll_event();
+        self.questions.extend(event.filter(|event| kind(event).is_some()));
+    }
+
+    /// Answers a question on the right connection, or now and then on the wrong one.
+    fn answer(&mut self) {
+        let Some(question) = self.questions.pop() else { return };
+        let server = !matches!(&question, Event::VerifyPeer(it) if it.facts().server_name.is_some());
+        let wrong = self.random.next(60) == 0;
+        let connection = &mut self.connections[usize::from(server != wrong)];
+        // Misuse is what some of these are meant to be.
+        let _ = match question {
+            Event::ClientHello(question) => question.decline(connection),
+            Event::SelectContext(question) => question.decline(connection),
+            Event::SelectAlpn(question) => question.decline(connection),
+            Event::ResumeSession(question) => question.decline(connection),
+            Event::NewSession(question) => question.decline(connection),
+            Event::OcspRequest(question) => question.decline(connection),
+            Event::VerifyPeer(question) if self.random.next(60) == 0 => question.fail(connection, "no"),
+            Event::VerifyPeer(question) => question.decline(connection),
+            other => panic!("{other:?} is no question"),
+        };
+    }
+
+    fn read(&mut self, which: usize) {
+        let mut buffer = vec![0; self.random.next(3000)];
+        if let Ok(Read::Plaintext(count)) = self.connections[which].read_plaintext(&mut buffer[..]) {
+            assert!(buffer[..count].iter().all(|byte| *byte == b'x'), "something else was written");
+        }
+    }
+
+    fn write(&mut self, which: usize) {
+        let bytes = vec![b'x'; self.random.next(3000)];
+        if let Ok(count) = self.connections[which].write_plaintext(&bytes) {
+            assert!(count <= bytes.len());
+        }
+    }
+
+    fn look(&self, which: usize) {
+        let connection = &self.connections[which];
+        let _ = (connection.cipher_suite(), connection.group_name(), connection.peer_certificates());
+        let _ = (connection.certificate(), connection.alpn_protocol(), connection.authorization_error());
+        assert!(!format!("{connection:?}").is_empty());
+        assert!(!(connection.is_open() && connection.is_handshaking()));
+        assert!(connection.error().is_none() || !connection.is_open());
+    }
+}
+
+#[test]
+fn calls_in_any_order_never_panic_and_never_mix_up_data() {
+    let mut opened = 0;
+    for variation in Variation::versions() {
+        for seed in 1..150 {
+            let mut chaos = Chaos::new(variation, seed);
+            let mut open = false;
+            for _ in 0..1500 {
+                chaos.call();
+                open |= chaos.connections.iter().all(Connection::is_open);
+            }
+            opened += usize::from(open);
+        }
+    }
+    assert!(opened > 100, "only {opened} of 298 runs got through the handshake");
+}
