@@ -134,7 +134,7 @@ pub(crate) struct ServeArgs {
 /// Arguments of `connect`.
 #[derive(Debug, Args)]
 pub(crate) struct ConnectArgs {
-    /// The server; IPv6 addresses stand in brackets: [::1]:443.
+    /// The server; IPv6 addresses stand in brackets: `[::1]:443`.
     #[arg(value_name = "HOST:PORT", required_unless_present = "unix")]
     pub(crate) target: Option<String>,
     /// Connect to this Unix socket; HOST then only names the server, `localhost` without one.

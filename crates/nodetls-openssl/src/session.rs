@@ -100,6 +100,13 @@ impl Session {
         unsafe { sys::SSL_SESSION_is_resumable(self.as_ptr()) == 1 }
     }
 
+    /// A copy that shares nothing which OpenSSL changes.
+    pub(crate) fn duplicate(&self) -> Result<Self, ErrorStack> {
+        // SAFETY: the session is alive; the copy is ours.
+        let raw = unsafe { sys::SSL_SESSION_dup(self.as_ptr()) };
+        Ok(Self { raw: non_null(raw)? })
+    }
+
     /// A copy that carries `data` inside its DER form.
     ///
     /// # Errors
@@ -107,8 +114,7 @@ impl Session {
     ///
     /// Corresponds to `SSL_SESSION_set1_ticket_appdata`.
     pub fn with_application_data(&self, data: &[u8]) -> Result<Self, ErrorStack> {
-        // Through DER, because a duplicate would share what OpenSSL keeps outside of it.
-        let copy = Self::from_der(&zeroize::Zeroizing::new(self.to_der()?))?;
+        let copy = self.duplicate()?;
         // SAFETY: the copy is ours alone; OpenSSL copies the bytes.
         let done =
             unsafe { sys::SSL_SESSION_set1_ticket_appdata(copy.as_ptr(), data.as_ptr().cast(), data.len()) };

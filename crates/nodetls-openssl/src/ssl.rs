@@ -173,14 +173,18 @@ impl Ssl {
         self.state_mut().ocsp = Some((certificate, response));
     }
 
-    /// The session that a client offers.
+    /// The session that a client offers. A copy is: OpenSSL marks a TLS 1.3 session as used up, and the one that was
+    /// given may be shared.
     ///
     /// # Errors
     /// When the session's protocol version is not enabled here.
+    ///
+    /// Corresponds to `SSL_SESSION_dup` and `SSL_set_session`.
     pub fn offer_session(&mut self, session: &Session) -> Result<(), ErrorStack> {
         ErrorStack::clear();
+        let copy = session.duplicate()?;
         // SAFETY: both are alive; OpenSSL takes a reference of its own.
-        one(unsafe { openssl_sys::SSL_set_session(self.as_ptr(), session.as_ptr()) })
+        one(unsafe { openssl_sys::SSL_set_session(self.as_ptr(), copy.as_ptr()) })
     }
 
     /// The session that a server finds when the client asks for it by its id.

@@ -115,6 +115,8 @@ unsafe extern "C" {
         data: *mut *mut c_void,
         length: *mut size_t,
     ) -> c_int;
+    /// `SSL_SESSION_free(3)`.
+    pub(crate) fn SSL_SESSION_dup(session: *const SSL_SESSION) -> *mut SSL_SESSION;
     /// `SSL_SESSION_is_resumable(3)`.
     pub(crate) fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
     /// `X509_NAME_ENTRY_get_object(3)`.

@@ -523,3 +523,15 @@ fn a_mutated_session_is_refused_or_harmless() {
         assert!(read > 100 && resumed > 0 && resumed < read, "{read} read, {resumed} resumed");
     }
 }
+
+#[test]
+fn one_session_serves_several_connections() {
+    for variation in Variation::versions() {
+        let mut world = World::new(variation);
+        let first = world.connected();
+        world.client.session = first.client.sessions().pop();
+        for _ in 0..3 {
+            assert!(world.connected().client.connection.is_session_reused(), "{variation:?}");
+        }
+    }
+}

@@ -153,7 +153,8 @@ impl Identity {
 
     /// Certificate, chain and key as a PKCS#12 file.
     pub fn pkcs12(&self, passphrase: &str) -> Vec<u8> {
-        let input = format!("{}{}", self.cert_pem, self.key_pem);
+        // From a pipe, openssl reads the key first.
+        let input = format!("{}{}", self.key_pem, self.cert_pem);
         openssl(&["pkcs12", "-export", "-passout", &format!("pass:{passphrase}")], input.as_bytes())
     }
 }

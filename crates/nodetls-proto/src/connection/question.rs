@@ -120,8 +120,9 @@ impl<F: Facts> Question<F> {
     /// Answers, and lets the connection go on at its next poll.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] when the question is not one of this connection or the connection has ended; an answer
-    /// that is not possible fails the connection, and its error is returned here too.
+    /// [`Error::ApiMisuse`] when the question is not one of this connection or the connection has ended. An answer that
+    /// is not possible fails the connection, which [`Event::Failed`](crate::Event::Failed) tells; some such errors are
+    /// returned here too.
     pub fn answer(mut self, connection: &mut Connection, answer: F::Answer) -> Result<(), Error> {
         // A question that is given to a connection not its own stays unanswered: it counts as dropped.
         connection.settle(&self.slot)?;
