@@ -330,6 +330,12 @@ impl Ssl {
         self.state().report.as_ref()
     }
 
+    /// Whether there is anything to take: sessions, key material or alerts.
+    pub fn has_recorded(&self) -> bool {
+        let state = self.state();
+        !(state.new_sessions.is_empty() && state.key_log.is_empty() && state.alerts.is_empty())
+    }
+
     /// Takes the sessions that came into being since the last call.
     pub fn take_new_sessions(&mut self) -> Vec<Session> {
         std::mem::take(&mut self.state_mut().new_sessions)

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use nodetls_proto::{
-    ClientAuthentication, Error, Event, QuestionKind, Questions, SecureContextOptions, ServerNames, Session,
-    Side, TicketKeys, VerifyPeerAnswer,
+    ClientAuthentication, Error, Event, ProtocolVersion, QuestionKind, Questions, Read, SecureContextOptions,
+    ServerNames, Session, Side, TicketKeys, VerifyPeerAnswer,
 };
 use nodetls_test::pair::{
     Pair, Variation, World, client_identity, context, context_options, name, server_identity, with_identity,
@@ -534,4 +534,18 @@ fn one_session_serves_several_connections() {
             assert!(world.connected().client.connection.is_session_reused(), "{variation:?}");
         }
     }
+}
+
+#[test]
+fn sessions_that_come_before_data_in_one_flight_are_told_with_the_data() {
+    let mut pair = World::new(Variation::plain(ProtocolVersion::Tls1_3)).pair();
+    pair.client.reads = false;
+    pair.drive();
+    pair.server.connection.write_plaintext(b"x").unwrap();
+    pair.drive();
+    assert!(pair.client.sessions().is_empty());
+    let mut byte = [0; 1];
+    assert_eq!(pair.client.connection.read_plaintext(&mut byte[..]).unwrap(), Read::Plaintext(1));
+    let told = std::iter::from_fn(|| pair.client.connection.poll_event());
+    assert_eq!(told.filter(|event| matches!(event, Event::Session(_))).count(), 2);
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nodetls_proto::{ClientOptions, Connection, OcspStapling, SecureContext, ServerName, Session};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::TlsSocket;
 use crate::callbacks::{Callbacks, ClientCallbacks, Connecting};
@@ -211,7 +212,7 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let connection = Connection::client(&self.context, options, begun)?;
+        let connection = Connection::client(&self.context, options, begun.into_std())?;
         let handshake = TlsSocket::handshake(stream, connection, Arc::clone(&self.callbacks));
         handshake.await.map_err(|(error, _)| error.into())
     }

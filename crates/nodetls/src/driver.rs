@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -93,18 +94,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return Poll::Ready(Err(error.clone().into()));
             }
             if self.connection.is_open() && !self.connection.waits_for_answer() {
+                if self.peer_waits(cx) && !self.poll_timer(cx) {
+                    return Poll::Pending;
+                }
                 self.timer = None;
                 return Poll::Ready(Ok(()));
             }
             let answered = self.poll_answer(cx);
-            let received = self.poll_receive(cx);
+            let received = self.poll_receive(cx)?;
             let expired = self.poll_timer(cx);
-            let moved = [sent, received].into_iter().try_fold(false, |moved, step| match step {
-                Poll::Ready(Ok(more)) => Ok(moved || more),
-                Poll::Ready(Err(error)) => Err(error),
-                Poll::Pending => Ok(moved),
-            })?;
-            if !(moved || answered || expired) {
+            if received == Poll::Ready(true) || answered || expired {
+                continue;
+            }
+            // Only now: what the peer has said before it stopped listening says more than the transport's error.
+            if sent? != Poll::Ready(true) {
+                let _ = Pin::new(&mut self.stream).poll_flush(cx)?;
                 return Poll::Pending;
             }
         }
@@ -154,7 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             match (sent, self.connection.is_backlogged()) {
                 (Poll::Pending, true) => return Poll::Pending,
-                (_, true) => {}
+                // There is room again, or will be when the transport says so.
+                (Poll::Ready(true), _) | (_, true) => {}
                 // Not the transport but the protocol holds the data up.
                 (_, false) => ready!(self.poll_progress(cx))?,
             }
@@ -163,11 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waker = self.waker.register(Task::Writer, cx);
-        let cx = &mut Context::from_waker(&waker);
-        while self.connection.poll_transmit().is_some() {
-            ready!(self.poll_send(cx))?;
-        }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.poll_send_all(&mut Context::from_waker(&waker))
     }
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -186,13 +187,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Whatever lets a blocked read or write go on.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let answered = self.poll_answer(cx);
-        let sent = self.poll_send(cx)?;
+        let sent = self.poll_send(cx);
         let received = self.poll_receive(cx)?;
-        if answered || sent == Poll::Ready(true) || received == Poll::Ready(true) {
+        // What the peer has said before it stopped listening can still be read.
+        if answered || received == Poll::Ready(true) || sent? == Poll::Ready(true) {
             return Poll::Ready(Ok(()));
         }
+        let _ = Pin::new(&mut self.stream).poll_flush(cx)?;
         self.connection.release_buffers();
         Poll::Pending
+    }
+
+    /// Whether the peer still lacks this side's last flight of the handshake.
+    fn peer_waits(&mut self, cx: &mut Context<'_>) -> bool {
+        // A transport that fails here fails the first read or write too, which tells what the peer had to say.
+        self.poll_send_all(cx).is_pending() && self.connection.is_last_flight_needed()
+    }
+
+    /// Sends all there is, through the transport's own buffer.
+    fn poll_send_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.connection.poll_transmit().is_some() {
+            ready!(self.poll_send(cx))?;
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Sends what there is; whether anything was sent.
@@ -252,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return false;
         }
         self.timer = None;
-        self.connection.handle_timeout(std::time::Instant::now());
+        self.connection.handle_timeout(Instant::now().into_std());
         true
     }
 
@@ -267,7 +284,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn tell(&mut self, event: Event) {
-        self.callbacks.tell(&event);
+        // Who is only told has no say in what becomes of the connection, not even by a panic.
+        if catch_unwind(AssertUnwindSafe(|| self.callbacks.tell(&event))).is_err() {
+            tracing::error!("a callback panicked");
+        }
         if let Event::Session(session) = event {
             if self.sessions.len() == MAX_SESSIONS {
                 self.sessions.remove(0);

@@ -36,7 +36,8 @@ pub(crate) async fn connect(host: &str, port: u16) -> Result<TcpStream, ConnectE
             Some(Some(Ok(Err(error)))) => failure = Some(error),
             Some(Some(Err(_))) | None => {}
             Some(None) => {
-                let no_address = || ConnectError::Resolve(io::Error::new(io::ErrorKind::NotFound, "no address"));
+                let no_address =
+                    || ConnectError::Resolve(io::Error::new(io::ErrorKind::NotFound, "no address"));
                 return Err(failure.map_or_else(no_address, ConnectError::Io));
             }
         }

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nodetls_proto::{
     ClientAuthentication, Connection, Error, SecureContext, ServerNames, ServerOptions, TicketKeys,
@@ -15,6 +15,7 @@ use nodetls_proto::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::TlsSocket;
 use crate::callbacks::{Callbacks, ServerCallbacks, Serving};
@@ -194,7 +195,7 @@ impl Acceptor {
     {
         let guard = ConnectionGuard::new(&self.shared);
         let (context, options) = self.current().clone();
-        let connection = Connection::server(&context, options, Instant::now())?;
+        let connection = Connection::server(&context, options, Instant::now().into_std())?;
         match TlsSocket::handshake(stream, connection, Arc::clone(&self.shared.callbacks)).await {
             Ok(mut socket) => {
                 socket.set_guard(guard);
@@ -346,6 +347,8 @@ impl Server {
     /// Giving up leaves the server closed.
     pub async fn close(&self) {
         self.close.send_replace(true);
+        // The accepting task holds the only receiver, and drops it after the listener.
+        self.close.closed().await;
         let mut connections = self.acceptor.shared.connections.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
         let _ = connections.wait_for(|count| *count == 0).await;
@@ -373,13 +376,19 @@ struct Accepting {
 }
 
 impl Accepting {
-    async fn run(mut self, listener: TcpListener) {
+    async fn run(self, listener: TcpListener) {
+        let mut closing = self.closing.clone();
         loop {
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = self.closing.wait_for(|closing| *closing) => return,
+            let next = async {
+                let slot = Arc::clone(&self.slots).acquire_owned().await;
+                (slot, listener.accept().await)
             };
+            let (slot, accepted) = tokio::select! {
+                biased;
+                _ = closing.wait_for(|closing| *closing) => return,
+                next = next => next,
+            };
+            let Ok(slot) = slot else { return };
             match accepted {
                 Ok((stream, peer)) => drop(tokio::spawn(self.handshake(stream, peer, slot))),
                 Err(error) => {

@@ -74,6 +74,12 @@ impl Connection {
         self.authorization.error.as_ref()
     }
 
+    /// Whether the peer cannot finish its handshake before it has this side's last flight. What a server of TLS 1.3
+    /// sends last are tickets, which come after the handshake (RFC 8446 §4.6.1) and can wait.
+    pub fn is_last_flight_needed(&self) -> bool {
+        self.side() == Side::Client || self.protocol_version() != Some(ProtocolVersion::Tls1_3)
+    }
+
     /// The peer's own certificate. Node: `getPeerCertificate()`.
     pub fn peer_certificate(&self) -> Option<Certificate> {
         self.peer_certificates().into_iter().next()

@@ -1,7 +1,7 @@
 //! Application data: reading, writing and closing.
 
 use bytes::BufMut;
-use nodetls_openssl::Progress;
+use nodetls_openssl::{Progress, Ssl};
 
 use super::{Connection, MAX_EVENTS, Phase, TRANSMIT_HIGH_WATER, TRANSMIT_READ_LIMIT};
 use crate::error::Error;
@@ -41,7 +41,11 @@ impl Connection {
             return Ok(Read::Plaintext(0));
         }
         match ssl.read(&mut target) {
-            Ok(Progress::Done(count)) => Ok(Read::Plaintext(count)),
+            Ok(Progress::Done(count)) => {
+                // Tickets and the like may have stood before the data.
+                self.after_records();
+                Ok(Read::Plaintext(count))
+            }
             Ok(Progress::Closed) => {
                 self.close_notify_received = true;
                 self.after_records();
@@ -126,6 +130,9 @@ impl Connection {
 
     /// Notes what came along with records: sessions, key material, alerts.
     fn after_records(&mut self) {
+        if !self.ssl().is_some_and(Ssl::has_recorded) {
+            return;
+        }
         self.harvest();
         if !self.steps.is_empty() {
             self.has_input = true;

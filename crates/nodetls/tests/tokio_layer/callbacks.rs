@@ -9,7 +9,7 @@ use nodetls::{
     AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
     BoxError, ClientAuthentication, ClientHelloAnswer, Connector, HandshakeError, ProtocolVersion,
     QuestionKind, SecureContext, SecureContextOptions, SelectAlpnAnswer, Server, ServerBuilder,
-    ServerCallbacks, Session, TlsSocket, VerifyPeerAnswer,
+    ServerCallbacks, Session, VerifyPeerAnswer,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -111,8 +111,6 @@ struct World {
     failures: mpsc::UnboundedReceiver<String>,
     version: ProtocolVersion,
 }
-
-type Pair = (TlsSocket<TcpStream>, TlsSocket<TcpStream>);
 
 impl World {
     async fn new(version: ProtocolVersion) -> Self {
@@ -301,12 +299,8 @@ async fn callbacks_that_are_only_told_may_panic_too() {
 
     armed.store(true, std::sync::atomic::Ordering::SeqCst);
     for _ in 0..3 {
-        let ended = async {
-            if let Ok(mut socket) = connector.connect("127.0.0.1", port).await {
-                let _ = socket.read_u8().await;
-            }
-        };
-        within(ended).await;
+        let (mut client, mut served) = connected(&server, &connector).await;
+        greet(&mut client, &mut served).await;
     }
     armed.store(false, std::sync::atomic::Ordering::SeqCst);
     // A client that leaves at once makes the server report it.

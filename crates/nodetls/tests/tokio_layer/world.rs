@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::net::TcpStream;
 
 /// How long anything may take that has to happen.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Both versions that are on by default.
 pub(crate) const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::Tls1_2, ProtocolVersion::Tls1_3];
@@ -114,12 +114,17 @@ pub(crate) fn noise(count: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Sends and returns what the other side, an [`echo`], gives back.
-pub(crate) async fn sent_and_back<S>(socket: TlsSocket<S>, sent: Vec<u8>) -> Vec<u8>
+/// Sends bytes from one side to the other, which sends them back, and returns what came. Both sides say goodbye.
+pub(crate) async fn sent_and_back<A, B>(
+    (client, server): (TlsSocket<A>, TlsSocket<B>),
+    sent: Vec<u8>,
+) -> Vec<u8>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut reader, mut writer) = socket.into_split();
+    let echoing = tokio::spawn(echo(server));
+    let (mut reader, mut writer) = client.into_split();
     let writing = tokio::spawn(async move {
         writer.write_all(&sent).await.unwrap();
         writer.shutdown().await.unwrap();
@@ -127,11 +132,12 @@ where
     let mut received = Vec::new();
     within(reader.read_to_end(&mut received)).await.unwrap();
     within(writing).await.unwrap();
+    within(echoing).await.unwrap();
     received
 }
 
 /// Sends everything back until the peer says goodbye, and then says so too.
-pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: TlsSocket<S>) {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: TlsSocket<S>) {
     socket.reject_truncated();
     let (mut reader, mut writer) = socket.into_split();
     tokio::io::copy(&mut reader, &mut writer).await.unwrap();
