@@ -6,6 +6,8 @@ use foreign_types::ForeignTypeRef;
 use libc::{c_int, c_long};
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Public};
+use openssl::ssl::{SslCipher, SslCipherRef};
+use openssl::stack::StackRef;
 
 use crate::{Certificate, ErrorStack, Session, Ssl, certificate, sys};
 
@@ -122,6 +124,18 @@ impl Ssl {
         }
         // SAFETY: not null: a C string of OpenSSL's group table.
         Some(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+    }
+
+    /// OpenSSL's names of the suites that this connection would use.
+    pub fn cipher_names(&self) -> Vec<&'static str> {
+        // SAFETY: the SSL is alive.
+        let raw = unsafe { sys::SSL_get_ciphers(self.as_ptr()) };
+        if raw.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: not null; the stack belongs to the SSL, which is alive during this call.
+        let ciphers = unsafe { StackRef::<SslCipher>::from_ptr(raw) };
+        ciphers.iter().map(SslCipherRef::name).collect()
     }
 
     /// The peer's share of the key agreement, on clients; `None` where there was none or OpenSSL does not keep it, as

@@ -7,7 +7,7 @@ use openssl_sys::{
     BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL,
     X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
 };
-use openssl_sys::{pem_password_cb, stack_st_X509};
+use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
 
 /// `OPENSSL_init_crypto(3)`.
 pub(crate) const OPENSSL_INIT_NO_LOAD_CONFIG: u64 = 0x80;
@@ -130,6 +130,8 @@ unsafe extern "C" {
     ) -> *mut X509;
     /// `EC_GROUP_get_curve_name(3)`.
     pub(crate) fn EC_curve_nid2nist(nid: c_int) -> *const c_char;
+    /// `SSL_get_ciphers(3)`.
+    pub(crate) fn SSL_get_ciphers(ssl: *const SSL) -> *mut stack_st_SSL_CIPHER;
     /// `SSL_get_shared_sigalgs(3)`.
     pub(crate) fn SSL_get_shared_sigalgs(
         ssl: *mut SSL,

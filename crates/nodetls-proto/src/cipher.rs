@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use nodetls_openssl::{ContextBuilder, Ssl};
+
+use crate::error::Error;
+
 /// The default of `ciphers`, as the manual gives it. Node: `tls.DEFAULT_CIPHERS`.
 pub const DEFAULT_CIPHERS: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:\
 ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:\
@@ -33,6 +37,32 @@ impl fmt::Display for CipherSuite {
     }
 }
 
+/// The suites of TLS 1.3 (RFC 8446 appendix B.4), all of which OpenSSL has.
+const TLS1_3_CIPHERS: [&str; 5] = [
+    "tls_aes_256_gcm_sha384",
+    "tls_chacha20_poly1305_sha256",
+    "tls_aes_128_gcm_sha256",
+    "tls_aes_128_ccm_8_sha256",
+    "tls_aes_128_ccm_sha256",
+];
+
+/// The names of the supported cipher suites, in lower case and sorted; those of TLS 1.3 begin with `tls_`. In upper
+/// case they can stand in `ciphers`.
+///
+/// # Errors
+/// [`Error::Bug`] when memory runs out.
+///
+/// Node: `tls.getCiphers()`.
+pub fn ciphers() -> Result<Vec<String>, Error> {
+    let context = ContextBuilder::new().map_err(Error::bug)?.build();
+    let ssl = Ssl::client(&context).map_err(Error::bug)?;
+    let mut names: Vec<String> = ssl.cipher_names().into_iter().map(str::to_ascii_lowercase).collect();
+    names.extend(TLS1_3_CIPHERS.map(str::to_owned));
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
 /// One `ciphers` option taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CipherLists {
@@ -60,6 +90,17 @@ impl CipherLists {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn supported_suites_are_listed_as_node_lists_them() {
+        let names = ciphers().unwrap();
+        for name in ["tls_aes_128_gcm_sha256", "tls_aes_128_ccm_8_sha256", "ecdhe-rsa-aes128-gcm-sha256"] {
+            assert!(names.iter().any(|listed| listed == name), "{name}");
+        }
+        assert!(names.is_sorted());
+        assert!(names.iter().all(|name| *name == name.to_ascii_lowercase()));
+        assert!(!names.iter().any(|name| name.contains("rc4") || name.contains("3des")));
+    }
 
     #[test]
     fn names_of_tls_1_3_are_told_from_the_others() {

@@ -26,7 +26,7 @@ mod trust;
 mod version;
 
 pub use certificate::{Certificate, PublicKeyDetails};
-pub use cipher::{CipherSuite, DEFAULT_CIPHERS};
+pub use cipher::{CipherSuite, DEFAULT_CIPHERS, ciphers};
 pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
 pub use connection::question::{
     AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
@@ -51,5 +51,5 @@ pub use server_name::{InvalidServerName, ServerName};
 pub use server_names::ServerNames;
 pub use session::Session;
 pub use ticket::{TicketKeyLayout, TicketKeys};
-pub use trust::DefaultAuthorities;
+pub use trust::{DefaultAuthorities, root_certificates};
 pub use version::{ProtocolVersion, UnknownVersion};

@@ -141,6 +141,22 @@ fn system() -> Result<TrustStore, Error> {
     build(&trusted).map_err(ConfigError::from_openssl("default_ca"))
 }
 
+/// Mozilla's roots in PEM, which are trusted by default.
+///
+/// # Errors
+/// [`Error::Bug`] when memory runs out.
+///
+/// Node: `tls.rootCertificates`.
+pub fn root_certificates() -> Result<&'static [String], Error> {
+    static PEM: OnceLock<Result<Vec<String>, Error>> = OnceLock::new();
+    let all = PEM.get_or_init(|| {
+        let store = default_store(DefaultAuthorities::Mozilla)?;
+        let pem = |root: &Certificate| root.to_pem().map(|pem| String::from_utf8_lossy(&pem).into_owned());
+        store.certificates().iter().map(pem).collect::<Result<_, _>>().map_err(Error::bug)
+    });
+    all.as_deref().map_err(Clone::clone)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +167,16 @@ mod tests {
         let second = default_store(DefaultAuthorities::Mozilla).unwrap();
         assert!(first.certificates().len() > 100);
         assert!(std::ptr::eq(first.certificates(), second.certificates()));
+    }
+
+    #[test]
+    fn the_roots_are_given_out_as_pem_that_can_be_trusted_again() {
+        let roots = root_certificates().unwrap();
+        assert!(roots.len() > 100);
+        assert!(roots.iter().all(|root| root.starts_with("-----BEGIN CERTIFICATE-----")));
+        let ca = [roots.concat().into_bytes()];
+        let trust = Trust::new(&TrustParts { ca: Some(&ca), ..TrustParts::default() }).unwrap();
+        assert_eq!(trust.explicit().len(), roots.len());
     }
 
     #[test]

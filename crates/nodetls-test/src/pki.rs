@@ -254,6 +254,12 @@ impl Authority {
         std::fs::read(response).expect("a response")
     }
 
+    /// The authority's own certificate as OpenSSL's `TRUSTED CERTIFICATE`.
+    pub fn trusted_pem(&self) -> String {
+        let trusted = openssl(&["x509", "-trustout", "-addtrust", "serverAuth"], self.pem.as_bytes());
+        String::from_utf8(trusted).expect("PEM is text")
+    }
+
     /// Issues a certificate with a new key.
     pub fn issue(&self, leaf: &Leaf) -> Identity {
         let key = leaf.key.generate();

@@ -161,3 +161,21 @@ async fn a_socket_gives_the_addresses_of_its_transport() {
     assert_eq!(client.get_ref().peer_addr().unwrap(), world.server.local_addr());
     assert_eq!(client.get_ref().local_addr().unwrap(), server.get_ref().peer_addr().unwrap());
 }
+
+#[tokio::test]
+async fn a_replaced_context_serves_new_connections_and_leaves_old_ones_alone() {
+    let world = world().await;
+    let (mut old_client, mut old_server) = world.pair().await;
+    let authority = Authority::new("another ca");
+    let replacement = context(&authority, &authority.issue(&Leaf::server("localhost")));
+    world.server.acceptor().set_secure_context(&replacement);
+    let port = world.server.local_addr().port();
+    let refused = world.client.connect("127.0.0.1", port).await.unwrap_err();
+    assert_eq!(refused.code(), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
+    let trusting = context(&authority, &authority.issue(&Leaf::client("agent1")));
+    let connector = Connector::new(&trusting).server_name("localhost").alpn_protocols(["echo"]);
+    let (client, server) = tokio::join!(connector.connect("127.0.0.1", port), world.server.accept());
+    assert!(client.is_ok() && server.is_ok());
+    old_server.write_all(b"x").await.unwrap();
+    assert_eq!(old_client.read_u8().await.unwrap(), b'x');
+}
