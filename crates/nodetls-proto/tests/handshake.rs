@@ -468,8 +468,9 @@ fn a_client_that_was_not_asked_is_not_authorized_and_sends_no_certificate() {
 #[test]
 fn ccm_suites_of_tls_1_3_work_where_they_are_named() {
     for suite in ["TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"] {
-        let named =
-            |options: &mut SecureContextOptions| options.ciphers = Some(format!("{suite}:DEFAULT@SECLEVEL=0"));
+        let named = |options: &mut SecureContextOptions| {
+            options.ciphers = Some(format!("{suite}:DEFAULT@SECLEVEL=0"))
+        };
         let pair = world(Variation::plain(ProtocolVersion::Tls1_3), named, named).connected();
         assert_eq!(pair.client.connection.cipher_suite().map(|suite| suite.name), Some(suite));
         let unnamed = world(Variation::plain(ProtocolVersion::Tls1_3), named, untouched).driven();

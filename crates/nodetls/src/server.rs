@@ -143,7 +143,7 @@ impl ServerBuilder {
         }
         nodetls_proto::alpn_wire_form(&self.options.alpn_protocols)?;
         let shared = Shared {
-            current: Mutex::new((self.context, self.options)),
+            current: Mutex::new((self.context, Arc::new(self.options))),
             callbacks: self.callbacks,
             connections: watch::Sender::new(0),
         };
@@ -158,7 +158,7 @@ impl std::fmt::Debug for ServerBuilder {
 }
 
 struct Shared {
-    current: Mutex<(SecureContext, ServerOptions)>,
+    current: Mutex<(SecureContext, Arc<ServerOptions>)>,
     callbacks: Arc<dyn Callbacks>,
     connections: watch::Sender<usize>,
 }
@@ -208,7 +208,7 @@ impl Acceptor {
         }
     }
 
-    fn current(&self) -> std::sync::MutexGuard<'_, (SecureContext, ServerOptions)> {
+    fn current(&self) -> std::sync::MutexGuard<'_, (SecureContext, Arc<ServerOptions>)> {
         self.shared.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -220,12 +220,13 @@ impl Acceptor {
     /// Adds a context for a server name or pattern, for connections accepted from now on; it wins over earlier ones.
     /// Node: `server.addContext`.
     pub fn add_context(&self, name: &str, context: &SecureContext) {
-        Arc::make_mut(&mut self.current().1.contexts).insert(name, context.clone());
+        let mut current = self.current();
+        Arc::make_mut(&mut Arc::make_mut(&mut current.1).contexts).insert(name, context.clone());
     }
 
     /// Replaces all contexts by name, for connections accepted from now on.
     pub fn set_contexts(&self, contexts: ServerNames<SecureContext>) {
-        self.current().1.contexts = Arc::new(contexts);
+        Arc::make_mut(&mut self.current().1).contexts = Arc::new(contexts);
     }
 
     /// The keys of session tickets. Node: `server.getTicketKeys()`.
@@ -236,7 +237,7 @@ impl Acceptor {
     /// Replaces the keys of session tickets for connections accepted from now on.
     /// Node: `server.setTicketKeys(keys)`.
     pub fn set_ticket_keys(&self, keys: TicketKeys) {
-        self.current().1.ticket_keys = Some(keys);
+        Arc::make_mut(&mut self.current().1).ticket_keys = Some(keys);
     }
 
     /// How many connections there are, handshakes included. Node: `server.getConnections`.

@@ -9,7 +9,7 @@ use super::question::{
     AskClientHello, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext, ClientHelloAnswer,
     SelectAlpnAnswer,
 };
-use super::{Connection, Phase, Role};
+use super::{Connection, Facts, Phase, Question, Role};
 use crate::certificate::Certificate;
 use crate::client_hello::{ClientHello, HelloDeframer, Inspection};
 use crate::context::{OwnCertificate, SecureContext};
@@ -147,15 +147,26 @@ impl Connection {
         self.fail(Error::protocol(code, reason, Some(alert), Side::Server));
     }
 
-    fn hello(&mut self) -> Option<ClientHello> {
-        self.accepting().and_then(|(accepting, _)| accepting.hello.clone())
+    fn hello(&self) -> Option<&ClientHello> {
+        match &self.phase {
+            Phase::Accepting(accepting) => accepting.hello.as_ref(),
+            _ => None,
+        }
     }
 
     // ---- the questions, in order ----
 
     fn ask_client_hello(&mut self) {
-        let Some(hello) = self.hello() else { return };
-        self.ask(|_| AskClientHello { hello }, Event::ClientHello);
+        self.ask_about_hello(|_, hello| AskClientHello { hello: hello.clone() }, Event::ClientHello);
+    }
+
+    /// Opens a question whose facts are made of the hello; only where it is asked, as that takes copies.
+    fn ask_about_hello<F: Facts>(
+        &mut self,
+        facts: impl FnOnce(&Self, &ClientHello) -> F,
+        event: fn(Question<F>) -> Event,
+    ) {
+        self.ask(|this| this.hello().map(|hello| facts(this, hello)), event);
     }
 
     pub(super) fn client_hello_answered(&mut self, answer: ClientHelloAnswer) -> Result<(), Error> {
@@ -169,10 +180,14 @@ impl Connection {
     }
 
     fn ask_context(&mut self) {
-        let (Some(hello), Some(server_name)) = (self.hello(), self.server_name.clone()) else {
+        if self.server_name.is_none() {
             return self.decided(Decision::Alpn);
+        }
+        let facts = |this: &Self, hello: &ClientHello| AskSelectContext {
+            server_name: this.server_name.clone().unwrap_or_default(),
+            hello: hello.clone(),
         };
-        self.ask(|_| AskSelectContext { server_name, hello }, Event::SelectContext);
+        self.ask_about_hello(facts, Event::SelectContext);
     }
 
     pub(super) fn context_answered(&mut self, answer: Option<SecureContext>) -> Result<(), Error> {
@@ -191,12 +206,14 @@ impl Connection {
     }
 
     fn ask_alpn(&mut self) {
-        let protocols = self.hello().map(|hello| hello.alpn_protocols().to_vec()).unwrap_or_default();
-        if protocols.is_empty() {
+        if self.hello().is_none_or(|hello| hello.alpn_protocols().is_empty()) {
             return self.decided(Decision::Session);
         }
-        let ask = |this: &mut Self| AskSelectAlpn { protocols, server_name: this.server_name.clone() };
-        self.ask(ask, Event::SelectAlpn);
+        let facts = |this: &Self, hello: &ClientHello| AskSelectAlpn {
+            protocols: hello.alpn_protocols().to_vec(),
+            server_name: this.server_name.clone(),
+        };
+        self.ask_about_hello(facts, Event::SelectAlpn);
     }
 
     pub(super) fn alpn_answered(&mut self, answer: SelectAlpnAnswer) -> Result<(), Error> {
@@ -237,7 +254,7 @@ impl Connection {
     fn ask_session(&mut self) {
         let wanted = self.wanted_session();
         match wanted {
-            Some(session_id) => self.ask(|_| AskResumeSession { session_id }, Event::ResumeSession),
+            Some(session_id) => self.ask(|_| Some(AskResumeSession { session_id }), Event::ResumeSession),
             None => self.decided(Decision::Ocsp),
         }
     }
@@ -251,19 +268,16 @@ impl Connection {
     }
 
     fn ask_ocsp(&mut self) {
-        let hello = self.hello().filter(ClientHello::requests_ocsp);
-        let Some(own) = hello.and_then(|hello| self.context.likely_certificate(&hello)) else {
+        let hello = self.hello().filter(|hello| hello.requests_ocsp());
+        let Some(own) = hello.and_then(|hello| self.context.likely_certificate(hello)) else {
             return self.decided(Decision::Start);
         };
         if let Some((accepting, _)) = self.accepting() {
             accepting.certificate = Some(own.certificate.clone());
         }
         let OwnCertificate { certificate, issuer } = own;
-        let ask = |_: &mut Self| AskOcspRequest {
-            certificate: Certificate(certificate),
-            issuer: issuer.map(Certificate),
-        };
-        self.ask(ask, Event::OcspRequest);
+        let facts = AskOcspRequest { certificate: Certificate(certificate), issuer: issuer.map(Certificate) };
+        self.ask(|_| Some(facts), Event::OcspRequest);
     }
 
     pub(super) fn ocsp_answered(&mut self, answer: Option<Vec<u8>>) -> Result<(), Error> {

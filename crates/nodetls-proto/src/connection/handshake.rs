@@ -183,7 +183,7 @@ impl Connection {
 
     fn ask_verify_peer(&mut self) {
         self.held = !matches!(self.phase, Phase::Handshaking(_));
-        let facts = |this: &mut Self| AskVerifyPeer {
+        let facts = |this: &Self| AskVerifyPeer {
             certificates: this.peer_certificates(),
             objection: this.objection(),
             server_name: match &this.role {
@@ -191,7 +191,7 @@ impl Connection {
                 Role::Server(_) => None,
             },
         };
-        self.ask(facts, Event::VerifyPeer);
+        self.ask(|this| Some(facts(this)), Event::VerifyPeer);
     }
 
     pub(super) fn verify_peer_answered(&mut self, answer: VerifyPeerAnswer) -> Result<(), Error> {
@@ -308,7 +308,8 @@ impl Connection {
 
     pub(super) fn ask_new_session(&mut self, session: Session) {
         self.held = true;
-        self.ask(|_| AskNewSession { session_id: session.id().to_vec(), session }, Event::NewSession);
+        let facts = |_: &Self| Some(AskNewSession { session_id: session.id().to_vec(), session });
+        self.ask(facts, Event::NewSession);
     }
 
     pub(super) fn new_session_answered(&mut self, (): ()) -> Result<(), Error> {

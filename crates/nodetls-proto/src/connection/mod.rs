@@ -57,7 +57,7 @@ const MAX_EVENTS: usize = 128;
 #[derive(Debug)]
 enum Role {
     Client(Box<ClientOptions>),
-    Server(Box<ServerOptions>),
+    Server(Arc<ServerOptions>),
 }
 
 /// How far a connection is.
@@ -120,16 +120,21 @@ impl Connection {
         Ok(this)
     }
 
-    /// A connection of the server side, accepted at `now`.
+    /// A connection of the server side, accepted at `now`. Options in an `Arc` are shared rather than copied.
     ///
     /// # Errors
     /// [`Error::Config`] when an option is not acceptable.
     ///
     /// Node: `new tls.TLSSocket(socket, { isServer: true })`.
-    pub fn server(context: &SecureContext, options: ServerOptions, now: Instant) -> Result<Self, Error> {
+    pub fn server(
+        context: &SecureContext,
+        options: impl Into<Arc<ServerOptions>>,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let options = options.into();
         crate::options::alpn_wire_form(&options.alpn_protocols)?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
-        let role = Role::Server(Box::new(options));
+        let role = Role::Server(options);
         Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline))
     }
 
@@ -341,16 +346,16 @@ impl Connection {
         }
     }
 
-    /// Opens a question if the program wants it; otherwise takes the default at once.
-    fn ask<F: Facts>(&mut self, facts: impl FnOnce(&mut Self) -> F, event: fn(Question<F>) -> Event) {
-        if !self.questions().contains(F::KIND) {
+    /// Opens a question if the program wants it, and there are facts; otherwise takes the default at once.
+    fn ask<F: Facts>(&mut self, facts: impl FnOnce(&Self) -> Option<F>, event: fn(Question<F>) -> Event) {
+        let asked = self.questions().contains(F::KIND);
+        let Some(facts) = asked.then(|| facts(self)).flatten() else {
             self.has_input = true;
             if let Err(error) = F::apply(self, F::declined()) {
                 self.fail(error);
             }
             return;
-        }
-        let facts = facts(self);
+        };
         let slot = Arc::new(Slot::default());
         self.open_question = Some(Arc::clone(&slot));
         self.events.push_back(event(Question::new(facts, slot)));
