@@ -57,12 +57,6 @@ unsafe extern "C" {
         callback: Option<TicketKeyCallback>,
     ) -> c_int;
     /// `OSSL_PARAM_int(3)`.
-    pub(crate) fn OSSL_PARAM_construct_octet_string(
-        key: *const c_char,
-        value: *mut c_void,
-        length: size_t,
-    ) -> OSSL_PARAM;
-    /// `OSSL_PARAM_int(3)`.
     pub(crate) fn OSSL_PARAM_construct_utf8_string(
         key: *const c_char,
         value: *mut c_char,

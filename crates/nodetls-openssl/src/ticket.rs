@@ -131,21 +131,14 @@ fn start(
 
 fn start_mac(secret: &[u8], mac: *mut EVP_MAC_CTX) -> bool {
     // OpenSSL only reads what a parameter for setting points to, although its type does not say so.
-    // SAFETY: name and value live longer than the parameters.
-    let key = unsafe {
-        sys::OSSL_PARAM_construct_octet_string(
-            c"key".as_ptr(),
-            secret.as_ptr().cast_mut().cast(),
-            secret.len(),
-        )
-    };
-    // SAFETY: as above; length 0 means a C string.
+    // SAFETY: the value is static; length 0 means a C string.
     let digest = unsafe {
-        sys::OSSL_PARAM_construct_utf8_string(c"digest".as_ptr(), c"sha256".as_ptr().cast_mut(), 0)
+        sys::OSSL_PARAM_construct_utf8_string(c"digest".as_ptr(), c"SHA256".as_ptr().cast_mut(), 0)
     };
     // SAFETY: no preconditions.
     let end = unsafe { sys::OSSL_PARAM_construct_end() };
-    let parameters: [OSSL_PARAM; 3] = [key, digest, end];
-    // SAFETY: the context is OpenSSL's own for this ticket; the array ends with the end mark.
-    unsafe { openssl_sys::EVP_MAC_CTX_set_params(mac, parameters.as_ptr()) == 1 }
+    let parameters: [OSSL_PARAM; 2] = [digest, end];
+    // SAFETY: the context is OpenSSL's own for this ticket; the secret has its length, and the array ends with the end
+    // mark.
+    unsafe { openssl_sys::EVP_MAC_init(mac, secret.as_ptr(), secret.len(), parameters.as_ptr()) == 1 }
 }
