@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod pair;
+pub mod peers;
 pub mod pki;
 
 /// Whether a test must do without this program: `cargo xtask test` names in the variable `NODETLS_MISSING` what the

@@ -69,18 +69,27 @@ impl Running {
         }
     }
 
+    /// Waits until the test sees in the output what it waits for; `None` when the program has ended before.
+    ///
+    /// # Panics
+    /// When too much time passes.
+    pub fn look_for<T>(&mut self, mut look: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let found = look(&String::from_utf8_lossy(&self.all));
+            if found.is_some() || !self.receive(deadline) {
+                return found;
+            }
+        }
+    }
+
     /// Waits until the test sees in the output what it waits for.
     ///
     /// # Panics
     /// When the program ends before, or too much time passes.
-    pub fn wait_for<T>(&mut self, mut look: impl FnMut(&str) -> Option<T>) -> T {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            if let Some(found) = look(&String::from_utf8_lossy(&self.all)) {
-                return found;
-            }
-            assert!(self.receive(deadline), "the program has ended: {}", String::from_utf8_lossy(&self.all));
-        }
+    pub fn wait_for<T>(&mut self, look: impl FnMut(&str) -> Option<T>) -> T {
+        let found = self.look_for(look);
+        found.unwrap_or_else(|| panic!("the program has ended: {}", String::from_utf8_lossy(&self.all)))
     }
 
     /// Waits until the program has written this to its standard output, or has ended.
@@ -91,11 +100,7 @@ impl Running {
 
     /// Whether the program has written this to its standard output.
     pub fn has_received(&self, data: &[u8]) -> bool {
-        // It begins at the beginning of a line, as all data here does; so few places need a closer look.
-        let starts = std::iter::once(0).chain(
-            self.data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| index + 1),
-        );
-        self.data.len() >= data.len() && starts.into_iter().any(|start| self.data[start..].starts_with(data))
+        self.data.windows(data.len()).any(|window| window == data)
     }
 
     /// Closes the program's input and waits for its end.

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nodetls::{
-    AskClientHello, AskNewSession, AskResumeSession, AskSelectAlpn, AskSelectContext, AskVerifyPeer,
-    BoxError, ClientAuthentication, ClientHelloAnswer, Connector, HandshakeError, ProtocolVersion,
-    QuestionKind, SecureContext, SecureContextOptions, SelectAlpnAnswer, Server, ServerBuilder,
-    ServerCallbacks, Session, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskVerifyPeer, BoxError, ClientAuthentication, ClientHelloAnswer, Connector, HandshakeError,
+    OcspStapling, ProtocolVersion, QuestionKind, SecureContext, SecureContextOptions, SelectAlpnAnswer,
+    Server, ServerBuilder, ServerCallbacks, Session, VerifyPeerAnswer,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -21,11 +21,12 @@ use crate::world::{VERSIONS, client_options, connected, context, greet, server_o
 const NO_TICKET: u64 = 0x4000;
 
 /// Every decision of a server, and the code of a connection that fails with it.
-const DECISIONS: [(QuestionKind, &str); 6] = [
+const DECISIONS: [(QuestionKind, &str); 7] = [
     (QuestionKind::ClientHello, "ERR_TLS_CLIENT_HELLO_REFUSED"),
     (QuestionKind::SelectContext, "ERR_TLS_SNI_CALLBACK_FAILED"),
     (QuestionKind::SelectAlpn, "ERR_TLS_ALPN_CALLBACK_FAILED"),
     (QuestionKind::ResumeSession, "ERR_TLS_RESUME_SESSION_FAILED"),
+    (QuestionKind::OcspRequest, "ERR_TLS_OCSP_REQUEST_FAILED"),
     (QuestionKind::VerifyPeer, "ERR_TLS_VERIFY_PEER_FAILED"),
     (QuestionKind::NewSession, "ERR_TLS_NEW_SESSION_FAILED"),
 ];
@@ -92,6 +93,11 @@ impl ServerCallbacks for Callbacks {
         Ok(VerifyPeerAnswer::Agree)
     }
 
+    async fn ocsp_request(&self, _ask: &AskOcspRequest) -> Result<Option<Vec<u8>>, BoxError> {
+        self.conduct(QuestionKind::OcspRequest).await?;
+        Ok(None)
+    }
+
     async fn new_session(&self, ask: &AskNewSession) -> Result<(), BoxError> {
         self.conduct(QuestionKind::NewSession).await?;
         self.0.sessions.lock().unwrap().insert(ask.session_id.clone(), ask.session.clone());
@@ -127,7 +133,10 @@ impl World {
             .callbacks(Callbacks(Arc::clone(&shared)));
         let server = adapt(builder).bind("127.0.0.1:0").await.unwrap();
         let options = SecureContextOptions { max_version: Some(version), ..client_options() };
-        let connector = Connector::new(&context(&options)).server_name("localhost").alpn_protocols(["echo"]);
+        let connector = Connector::new(&context(&options))
+            .server_name("localhost")
+            .alpn_protocols(["echo"])
+            .ocsp(OcspStapling::Requested);
         Self { server, connector, shared, failures, version }
     }
 

@@ -93,8 +93,8 @@ async fn an_operation_that_was_never_polled_has_done_nothing() {
     assert!(polled(0, client.write(b"never")).await.is_none());
     assert!(polled(0, client.shutdown()).await.is_none());
     assert!(polled(0, server.read(&mut [0; 8])).await.is_none());
-    client.write_all(b"once").await.unwrap();
-    client.shutdown().await.unwrap();
+    within(client.write_all(b"once")).await.unwrap();
+    within(client.shutdown()).await.unwrap();
     let mut received = String::new();
     within(server.read_to_string(&mut received)).await.unwrap();
     assert_eq!(received, "once");

@@ -139,11 +139,16 @@ impl ClientCallbacks for Careless {
     fn session(&self, _session: &Session) {
         panic!("a mistake in a callback");
     }
+
+    fn key_log(&self, _line: &SecretBytes) {
+        panic!("another mistake");
+    }
 }
 
 #[tokio::test]
 async fn a_panic_in_what_is_only_told_does_not_reach_the_program() {
-    let connector = crate::world::connector().callbacks(Careless);
+    let options = SecureContextOptions { dangerous_key_log: true, ..client_options() };
+    let connector = Connector::new(&context(&options)).server_name("localhost").callbacks(Careless);
     let server = server().bind("127.0.0.1:0").await.unwrap();
     let (mut client, mut served) = connected(&server, &connector).await;
     greet(&mut client, &mut served).await;

@@ -35,7 +35,7 @@ async fn a_flushed_byte_arrives_without_any_other() {
             tokio::join!(
                 async {
                     client.write_u8(byte).await?;
-                    client.flush().await
+                    within(client.flush()).await
                 },
                 server.read_u8()
             )
@@ -47,13 +47,29 @@ async fn a_flushed_byte_arrives_without_any_other() {
 }
 
 #[tokio::test]
+async fn an_upload_goes_on_without_a_word_from_the_other_side() {
+    // The reader empties the transport each time, so that all that waited to be sent fits into it at once.
+    let (mut client, mut server) = pair(256 * 1024).await;
+    let sent = noise(4 << 20);
+    let expected = sent.clone();
+    let writing = tokio::spawn(async move {
+        within(client.write_all(&sent)).await.unwrap();
+        within(client.shutdown()).await.unwrap();
+    });
+    let mut received = Vec::new();
+    within(server.read_to_end(&mut received)).await.unwrap();
+    assert!(received == expected);
+    within(writing).await.unwrap();
+}
+
+#[tokio::test]
 async fn empty_reads_and_writes_do_nothing() {
     let (mut client, mut server) = pair(1024).await;
     assert_eq!(within(client.write(b"")).await.unwrap(), 0);
     assert_eq!(within(server.read(&mut [])).await.unwrap(), 0);
     assert_eq!(within(client.write_vectored(&[IoSlice::new(b"")])).await.unwrap(), 0);
-    client.write_all(b"x").await.unwrap();
-    client.flush().await.unwrap();
+    within(client.write_all(b"x")).await.unwrap();
+    within(client.flush()).await.unwrap();
     assert_eq!(within(server.read(&mut [])).await.unwrap(), 0);
     assert_eq!(within(server.read_u8()).await.unwrap(), b'x');
 }
@@ -118,7 +134,7 @@ async fn short_slices_travel_as_one_record_and_arrive_in_order() {
     written.lock().unwrap().clear();
     let slices = [&b"one, "[..], b"", b"two, ", b"three"].map(IoSlice::new);
     assert_eq!(within(client.write_vectored(&slices)).await.unwrap(), 15);
-    client.flush().await.unwrap();
+    within(client.flush()).await.unwrap();
     assert_eq!(records(&written.lock().unwrap()), 1);
     let mut received = [0; 15];
     within(server.read_exact(&mut received)).await.unwrap();
@@ -145,7 +161,7 @@ async fn slices_of_all_lengths_arrive_in_order() {
             assert!(count > 0);
             rest = &rest[count..];
         }
-        client.shutdown().await.unwrap();
+        within(client.shutdown()).await.unwrap();
     });
     let mut received = Vec::new();
     within(server.read_to_end(&mut received)).await.unwrap();

@@ -23,7 +23,7 @@ async fn shutdown_says_goodbye_and_the_other_side_reads_the_end() {
         let (mut client, mut server) =
             secure(&connector_for(version), &acceptor(), tokio::io::duplex(1024)).await;
         server.reject_truncated();
-        client.write_all(b"last words").await.unwrap();
+        within(client.write_all(b"last words")).await.unwrap();
         within(client.shutdown()).await.unwrap();
         let mut received = Vec::new();
         within(server.read_to_end(&mut received)).await.unwrap();
@@ -39,13 +39,13 @@ async fn the_other_direction_stays_open_after_a_goodbye() {
         let (mut client, mut server) =
             secure(&connector_for(version), &acceptor(), tokio::io::duplex(1024)).await;
         client.reject_truncated();
-        client.shutdown().await.unwrap();
+        within(client.shutdown()).await.unwrap();
         assert_eq!(within(server.read(&mut [0; 8])).await.unwrap(), 0);
         let answer = noise(100_000);
         let expected = answer.clone();
         let answering = tokio::spawn(async move {
-            server.write_all(&answer).await.unwrap();
-            server.shutdown().await.unwrap();
+            within(server.write_all(&answer)).await.unwrap();
+            within(server.shutdown()).await.unwrap();
         });
         let mut received = Vec::new();
         within(client.read_to_end(&mut received)).await.unwrap();
@@ -57,7 +57,7 @@ async fn the_other_direction_stays_open_after_a_goodbye() {
 #[tokio::test]
 async fn a_write_after_shutdown_is_the_callers_mistake() {
     let (mut client, _server) = pair(1024).await;
-    client.shutdown().await.unwrap();
+    within(client.shutdown()).await.unwrap();
     within(client.shutdown()).await.unwrap();
     let error = within(client.write(b"more")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
@@ -79,8 +79,8 @@ async fn a_cut_is_an_error_where_that_was_asked_for() {
         let (mut client, mut server) =
             secure(&connector_for(version), &acceptor(), tokio::io::duplex(1024)).await;
         server.reject_truncated();
-        client.write_all(b"whole").await.unwrap();
-        client.flush().await.unwrap();
+        within(client.write_all(b"whole")).await.unwrap();
+        within(client.flush()).await.unwrap();
         drop(client.into_inner());
         within(server.read_exact(&mut [0; 5])).await.unwrap();
         for _ in 0..2 {
@@ -96,7 +96,7 @@ async fn a_cut_within_a_record_gives_nothing_of_that_record() {
     let (mut client, mut server) = pair(64).await;
     server.reject_truncated();
     // The transport takes 64 bytes of the record and then is gone.
-    assert!(client.write(&noise(1000)).await.unwrap() > 0);
+    assert!(within(client.write(&noise(1000))).await.unwrap() > 0);
     drop(client.into_inner());
     let error = within(server.read(&mut [0; 1000])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
@@ -186,8 +186,8 @@ async fn what_the_peer_said_before_it_stopped_listening_is_still_read() {
     let (client, server) = tokio::io::duplex(4096);
     let client = Deaf { inner: client, broken: false };
     let (mut client, mut server) = secure(&connector(), &acceptor(), (client, server)).await;
-    server.write_all(b"enough!").await.unwrap();
-    server.shutdown().await.unwrap();
+    within(server.write_all(b"enough!")).await.unwrap();
+    within(server.shutdown()).await.unwrap();
     client.get_mut().broken = true;
     // A peer that refuses a request answers it and closes, while the rest of the request is still being sent.
     let error = within(client.write_all(&noise(100_000))).await.unwrap_err();
@@ -201,7 +201,7 @@ async fn what_the_peer_said_before_it_stopped_listening_is_still_read() {
 async fn an_alert_that_came_before_the_transport_broke_is_the_error_of_the_handshake() {
     let (client, mut server) = tokio::io::duplex(4096);
     // A whole TLS record: fatal, handshake_failure.
-    server.write_all(&[21, 3, 3, 0, 2, 2, 40]).await.unwrap();
+    within(server.write_all(&[21, 3, 3, 0, 2, 2, 40])).await.unwrap();
     let connector = connector();
     let transport = Deaf { inner: client, broken: true };
     let error = within(connector.connect_over(transport)).await.unwrap_err();

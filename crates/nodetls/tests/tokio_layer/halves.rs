@@ -9,9 +9,9 @@ const MEBIBYTE: usize = 1 << 20;
 
 async fn send(mut writer: impl AsyncWrite + Unpin, piece: Vec<u8>, times: usize) {
     for _ in 0..times {
-        writer.write_all(&piece).await.unwrap();
+        within(writer.write_all(&piece)).await.unwrap();
     }
-    writer.shutdown().await.unwrap();
+    within(writer.shutdown()).await.unwrap();
 }
 
 async fn receive(mut reader: impl AsyncRead + Unpin, piece: Vec<u8>, times: usize) {
@@ -101,8 +101,8 @@ async fn a_reader_that_waits_is_woken_when_the_other_half_uses_the_transport_too
     within(writer.write_all(b"question")).await.unwrap();
     within(writer.flush()).await.unwrap();
     within(server.read_exact(&mut [0; 8])).await.unwrap();
-    server.write_all(b"!").await.unwrap();
-    server.flush().await.unwrap();
+    within(server.write_all(b"!")).await.unwrap();
+    within(server.flush()).await.unwrap();
     assert_eq!(within(reading).await.unwrap(), b'!');
 }
 
@@ -112,8 +112,8 @@ async fn a_writer_goes_on_after_the_reading_half_is_dropped() {
     let (reader, mut writer) = client.into_split();
     drop(reader);
     let writing = tokio::spawn(async move {
-        writer.write_all(&noise(200_000)).await.unwrap();
-        writer.shutdown().await.unwrap();
+        within(writer.write_all(&noise(200_000))).await.unwrap();
+        within(writer.shutdown()).await.unwrap();
     });
     let mut received = Vec::new();
     within(server.read_to_end(&mut received)).await.unwrap();
@@ -131,12 +131,12 @@ fn reunited((reader, writer): Halves) -> TlsSocket<DuplexStream> {
 async fn reunited_halves_are_the_socket_they_were() {
     let (client, mut server) = pair(1024).await;
     let (reader, mut writer) = client.into_split();
-    writer.write_all(b"before").await.unwrap();
+    within(writer.write_all(b"before")).await.unwrap();
     let version = reader.with_connection(nodetls::Connection::protocol_version);
     assert_eq!(writer.with_connection(nodetls::Connection::protocol_version), version);
     let mut client = reunited((reader, writer));
-    client.write_all(b" after").await.unwrap();
-    client.shutdown().await.unwrap();
+    within(client.write_all(b" after")).await.unwrap();
+    within(client.shutdown()).await.unwrap();
     let mut received = String::new();
     within(server.read_to_string(&mut received)).await.unwrap();
     assert_eq!(received, "before after");
@@ -150,7 +150,7 @@ async fn halves_of_different_sockets_come_back_from_reunite() {
     let mixed = client_reader.reunite(server_writer).unwrap_err();
     let mut client = reunited((mixed.0, client_writer));
     let mut server = reunited((server_reader, mixed.1));
-    client.write_all(b"x").await.unwrap();
-    client.flush().await.unwrap();
+    within(client.write_all(b"x")).await.unwrap();
+    within(client.flush()).await.unwrap();
     assert_eq!(within(server.read_u8()).await.unwrap(), b'x');
 }

@@ -34,7 +34,7 @@ impl World {
     async fn answer_to(&mut self, bytes: &[u8]) -> (Vec<u8>, String) {
         let mut client = TcpStream::connect(self.server.local_addr()).await.unwrap();
         let address = client.local_addr().unwrap();
-        client.write_all(bytes).await.unwrap();
+        within(client.write_all(bytes)).await.unwrap();
         let mut answer = Vec::new();
         within(client.read_to_end(&mut answer)).await.expect("no reset destroys the answer");
         drop(client);
@@ -114,7 +114,7 @@ async fn a_hello_that_is_cut_off_is_reported_as_a_reset() {
     let hello = old_hello();
     for length in [0, 1, 5, 9, hello.len() - 1] {
         let mut client = TcpStream::connect(world.server.local_addr()).await.unwrap();
-        client.write_all(&hello[..length]).await.unwrap();
+        within(client.write_all(&hello[..length])).await.unwrap();
         drop(client);
         assert_eq!(within(world.failed.recv()).await.unwrap().0, "ECONNRESET");
     }

@@ -59,7 +59,7 @@ async fn a_client_that_drips_its_bytes_is_closed_at_the_time_limit() {
     let (server, mut failed) = limited_server(10).await;
     let hello = client_hello().await;
     let begun = Instant::now();
-    let client = TcpStream::connect(server.local_addr()).await.unwrap();
+    let client = within(TcpStream::connect(server.local_addr())).await.unwrap();
     let (mut reader, mut writer) = client.into_split();
     let dripping = tokio::spawn(async move {
         let mut pace = tokio::time::interval(Duration::from_millis(10));

@@ -4,6 +4,7 @@
 //! The transports are in memory where that is possible. Every wait has a time limit, which fails the test.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod callbacks;
 mod cancellation;

@@ -13,7 +13,7 @@ async fn a_closed_server_refuses_clients_and_accepts_nobody() {
     for _ in 0..20 {
         let server = server().bind("127.0.0.1:0").await.unwrap();
         within(server.close()).await;
-        let error = TcpStream::connect(server.local_addr()).await.unwrap_err();
+        let error = within(TcpStream::connect(server.local_addr())).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
         assert_eq!(within(server.accept()).await.unwrap_err(), AcceptError::Closed);
         assert_eq!(within(server.accept()).await.unwrap_err(), AcceptError::Closed, "closed for good");
@@ -57,7 +57,7 @@ async fn a_server_that_is_busy_with_handshakes_stops_listening_when_it_is_closed
     let builder = server().handshake_timeout(Duration::from_millis(300)).max_concurrent_handshakes(1);
     let server = builder.bind("127.0.0.1:0").await.unwrap();
     let mut silent = TcpStream::connect(server.local_addr()).await.unwrap();
-    silent.write_all(b"\x16").await.unwrap();
+    within(silent.write_all(b"\x16")).await.unwrap();
     within(async {
         while server.acceptor().connections() == 0 {
             tokio::task::yield_now().await;

@@ -93,12 +93,12 @@ async fn the_end_of_the_inner_connection_is_no_end_of_the_outer_one() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let outer = pair(1024).await;
     let (mut client, mut server) = secure(&connector(), &acceptor(), outer).await;
-    client.write_all(b"x").await.unwrap();
-    client.flush().await.unwrap();
+    within(client.write_all(b"x")).await.unwrap();
+    within(client.flush()).await.unwrap();
     server.reject_truncated();
     assert_eq!(within(server.read_u8()).await.unwrap(), b'x');
     assert!(!server.get_ref().connection().is_close_notify_received());
-    client.shutdown().await.unwrap();
+    within(client.shutdown()).await.unwrap();
     assert_eq!(within(server.read(&mut [0; 1])).await.unwrap(), 0);
     assert!(server.connection().is_close_notify_received());
 }

@@ -1,0 +1,86 @@
+//! The command line.
+
+use crate::Outcome;
+use crate::servers::Implementation;
+
+pub(crate) const USAGE: &str = "\
+usage: nodetls-bench [--quick] [--json]
+
+  --quick   a few seconds, every byte compared; the figures mean nothing
+  --json    the rows as JSON instead of a table";
+
+/// What the program is asked to do.
+pub(crate) enum Command {
+    Measure {
+        effort: Effort,
+        format: Format,
+    },
+    /// Run as the server of the measure of idle connections; not for people.
+    IdleServer(Implementation),
+    Help,
+}
+
+/// How the result is written.
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+/// How much is done.
+pub(crate) struct Effort {
+    /// How often each implementation has its turn.
+    pub(crate) rounds: usize,
+    /// Bytes that are transferred in a turn, a multiple of 4 MiB.
+    pub(crate) bulk_bytes: usize,
+    /// Handshakes in a turn, a multiple of 8.
+    pub(crate) handshakes: usize,
+    /// Connections that are opened in a turn of the idle measure.
+    pub(crate) connections: usize,
+    /// Whether every received byte is compared, not only those of the warm-up.
+    pub(crate) compare_all: bool,
+    /// Whether the figures are worth comparing with the bars.
+    pub(crate) judged: bool,
+}
+
+impl Effort {
+    const FULL: Self = Self {
+        rounds: 9,
+        bulk_bytes: 256 << 20,
+        handshakes: 400,
+        connections: 1000,
+        compare_all: false,
+        judged: true,
+    };
+
+    const QUICK: Self = Self {
+        rounds: 2,
+        bulk_bytes: 8 << 20,
+        handshakes: 16,
+        connections: 40,
+        compare_all: true,
+        judged: false,
+    };
+}
+
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command> {
+    let arguments: Vec<String> = arguments.collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["idle-server", name] = arguments[..] {
+        let implementation = Implementation::by_name(name).ok_or_else(|| USAGE.to_owned())?;
+        return Ok(Command::IdleServer(implementation));
+    }
+    let mut full = Effort::FULL;
+    if let Ok(n) = std::env::var("ROUNDS") {
+        full.rounds = n.parse()?;
+    }
+    let (mut effort, mut format) = (full, Format::Table);
+    for argument in arguments {
+        match argument {
+            "--quick" => effort = Effort::QUICK,
+            "--json" => format = Format::Json,
+            "--help" | "-h" => return Ok(Command::Help),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    Ok(Command::Measure { effort, format })
+}
