@@ -69,11 +69,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
         let implementation = Implementation::by_name(name).ok_or_else(|| USAGE.to_owned())?;
         return Ok(Command::IdleServer(implementation));
     }
-    let mut full = Effort::FULL;
-    if let Ok(n) = std::env::var("ROUNDS") {
-        full.rounds = n.parse()?;
-    }
-    let (mut effort, mut format) = (full, Format::Table);
+    let (mut effort, mut format) = (Effort::FULL, Format::Table);
     for argument in arguments {
         match argument {
             "--quick" => effort = Effort::QUICK,

@@ -51,21 +51,15 @@ pub(crate) fn all(effort: &Effort, announce: impl Fn(&str)) -> Outcome<Vec<Row>>
     let world = World::new()?;
     let mut rows = Vec::new();
     for measure in [bulk::Bulk::SEND_16, bulk::Bulk::SEND_256, bulk::Bulk::RECEIVE] {
-        if !std::env::var("MEASURE").is_ok_and(|m| !m.split(',').any(|m| measure.name().contains(m))) {
-            announce(measure.name());
-            rows.extend(bulk::measure(&world, effort, measure)?);
-        }
+        announce(measure.name());
+        rows.extend(bulk::measure(&world, effort, measure)?);
     }
     for measure in handshake::Handshake::ALL {
-        if !std::env::var("MEASURE").is_ok_and(|m| !m.split(',').any(|m| measure.name().contains(m))) {
-            announce(measure.name());
-            rows.push(handshake::measure(&world, effort, measure)?);
-        }
+        announce(measure.name());
+        rows.push(handshake::measure(&world, effort, measure)?);
     }
-    if !std::env::var("MEASURE").is_ok_and(|m| !m.contains("idle")) {
-        announce(idle::NAME);
-        rows.push(idle::measure(&world, effort)?);
-    }
+    announce(idle::NAME);
+    rows.push(idle::measure(&world, effort)?);
     Ok(rows)
 }
 
@@ -74,11 +68,6 @@ fn in_turns<T>(
     rounds: usize,
     mut turn: impl FnMut(Implementation) -> Outcome<T>,
 ) -> Outcome<Vec<[T; Implementation::ALL.len()]>> {
-    let [mut first, mut second, mut third] = Implementation::ALL;
-    if let Ok(only) = std::env::var("ONLY") {
-        first = Implementation::by_name(&only).unwrap();
-        second = first;
-        third = first;
-    }
+    let [first, second, third] = Implementation::ALL;
     (0..rounds).map(|_| Ok([turn(first)?, turn(second)?, turn(third)?])).collect()
 }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nodetls_test::pki::Identity;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -50,6 +51,9 @@ impl Implementation {
         }
     }
 }
+
+/// No server can do without a time limit for handshakes. nodetls has this one by default; the others get it from Tokio.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is negotiated for key agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use openssl::x509::X509;
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use super::{Accepting, Acceptor, CIPHER_SUITE, Groups, Settings, Stream};
+use super::{Accepting, Acceptor, CIPHER_SUITE, Groups, HANDSHAKE_LIMIT, Settings, Stream};
 use crate::Outcome;
 
 pub(super) fn acceptor(settings: &Settings<'_>) -> Outcome<Arc<dyn Acceptor>> {
@@ -31,7 +31,8 @@ impl Acceptor for SslAcceptor {
     fn accept(&self, tcp: TcpStream) -> Accepting<'_> {
         Box::pin(async {
             let mut stream = SslStream::new(Ssl::new(self.context())?, tcp)?;
-            Pin::new(&mut stream).accept().await.map_err(io::Error::other)?;
+            let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, Pin::new(&mut stream).accept());
+            handshake.await?.map_err(io::Error::other)?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Accepting, Acceptor, Settings, Stream};
+use super::{Accepting, Acceptor, HANDSHAKE_LIMIT, Settings, Stream};
 use crate::{Outcome, client};
 
 pub(super) fn acceptor(settings: &Settings<'_>) -> Outcome<Arc<dyn Acceptor>> {
@@ -27,7 +27,7 @@ pub(super) fn acceptor(settings: &Settings<'_>) -> Outcome<Arc<dyn Acceptor>> {
 
 impl Acceptor for TlsAcceptor {
     fn accept(&self, tcp: TcpStream) -> Accepting<'_> {
-        let accepting = Self::accept(self, tcp);
-        Box::pin(async { Ok(Box::new(accepting.await?) as Box<dyn Stream>) })
+        let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, Self::accept(self, tcp));
+        Box::pin(async { Ok(Box::new(handshake.await??) as Box<dyn Stream>) })
     }
 }
