@@ -34,8 +34,10 @@ impl<T: Send + 'static> ServerThread<T> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async { job(TcpListener::from_std(listener)?).await })
         };
-        // Nobody may be left to receive the result: the client's error has ended the program then.
-        std::thread::Builder::new().name("tlsserver".into()).spawn(move || sender.send(run()))?;
+        // The name tells the thread apart in a profile. Nobody may be left to receive the result: the client's error has
+        // ended the program then.
+        let thread = std::thread::Builder::new().name("server".to_owned());
+        thread.spawn(move || sender.send(run()))?;
         Ok(Self { address, result })
     }
 

@@ -1,6 +1,6 @@
 //! `SecureContext`: certificates, keys, authorities and protocol settings that connections share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nodetls_openssl::{
@@ -13,6 +13,7 @@ use crate::client_hello::ClientHello;
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
+use crate::session::server_binding;
 use crate::ticket::TicketKeys;
 use crate::trust::{DefaultAuthorities, Trust, TrustParts};
 use crate::version::ProtocolVersion;
@@ -157,6 +158,16 @@ struct Inner {
     ticket_keys: TicketKeys,
     secure_options: u64,
     max_version: ProtocolVersion,
+    /// The binding of sessions for the first application and policy that it was asked for, which is usually the only one.
+    binding: OnceLock<ServerBinding>,
+}
+
+/// What [`server_binding`] has made of which application and policy.
+#[derive(Debug)]
+struct ServerBinding {
+    application: Vec<u8>,
+    authentication: u8,
+    binding: [u8; 32],
 }
 
 impl SecureContext {
@@ -188,6 +199,7 @@ impl SecureContext {
                 ticket_keys: TicketKeys::random()?,
                 secure_options: options.secure_options,
                 max_version,
+                binding: OnceLock::new(),
             }),
         })
     }
@@ -218,6 +230,19 @@ impl SecureContext {
             |own: &&OwnCertificate| own.certificate.public_key().is_some_and(|(kind, _)| kind == "EC");
         let preferred = all.iter().find(|own| is_ec(own) == wants_ec);
         preferred.or_else(|| all.first()).cloned()
+    }
+
+    /// What sessions of servers with this context depend on; see [`server_binding`]. Remembered, because every
+    /// connection needs it.
+    pub(crate) fn server_binding(&self, application: &[u8], authentication: u8) -> [u8; 32] {
+        let make = || server_binding(self, application, authentication);
+        let known = self.inner.binding.get_or_init(|| ServerBinding {
+            application: application.to_vec(),
+            authentication,
+            binding: make(),
+        });
+        let is_same = known.authentication == authentication && known.application == application;
+        if is_same { known.binding } else { make() }
     }
 
     /// The ticket keys of connections whose options have none.

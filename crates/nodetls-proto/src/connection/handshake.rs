@@ -19,7 +19,7 @@ use crate::error::{AlertDescription, ConfigError, Error, VerifyError, verify_cod
 use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, OcspStapling, Side, alpn_wire_form};
 use crate::secret::SecretBytes;
-use crate::session::{Session, client_binding, server_binding};
+use crate::session::{Session, client_binding};
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`: OpenSSL's account of a refusal that was decided here.
 const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
@@ -64,7 +64,7 @@ impl Connection {
     pub(super) fn authenticate_client(&mut self, ssl: &mut Ssl) -> Result<(), Error> {
         let Role::Server(options) = &self.role else { return Ok(()) };
         let authentication = self.context.client_authentication().unwrap_or(options.client_authentication);
-        let binding = server_binding(&self.context, &options.session_id_context, authentication as u8);
+        let binding = self.context.server_binding(&options.session_id_context, authentication as u8);
         ssl.set_session_id_context(&binding).map_err(Error::bug)?;
         if authentication != ClientAuthentication::None {
             ssl.set_trust(&self.context.trust().store()?).map_err(Error::bug)?;

@@ -280,6 +280,13 @@ impl Connection {
     pub fn release_buffers(&mut self) {
         if let Phase::Open(ssl) = &mut self.phase {
             ssl.release_buffers();
+            // The queues of the handshake keep their room; afterwards they are hardly used.
+            if self.events.is_empty() {
+                self.events = VecDeque::new();
+            }
+            if self.steps.is_empty() {
+                self.steps = VecDeque::new();
+            }
         }
     }
 
