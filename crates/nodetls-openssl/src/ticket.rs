@@ -3,10 +3,12 @@
 //! Tickets are protected as OpenSSL itself does it: AES-CBC, then HMAC-SHA-256 over name, IV and ciphertext. The
 //! callback takes its keys from the connection's state, so that new keys count for future connections only.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use foreign_types::ForeignTypeRef;
 use libc::{c_int, c_uchar};
-use openssl_sys::{EVP_CIPHER_CTX, EVP_MAC_CTX, OSSL_PARAM, SSL};
+use openssl::cipher::Cipher;
+use openssl_sys::{EVP_CIPHER, EVP_CIPHER_CTX, EVP_MAC_CTX, OSSL_PARAM, SSL};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::callbacks::{guard, state};
@@ -112,12 +114,7 @@ fn start(
     mac: *mut EVP_MAC_CTX,
     encrypt: bool,
 ) -> bool {
-    let algorithm = match key.aes.len() {
-        // SAFETY: no preconditions; the algorithm is static.
-        16 => unsafe { openssl_sys::EVP_aes_128_cbc() },
-        // SAFETY: as above.
-        _ => unsafe { openssl_sys::EVP_aes_256_cbc() },
-    };
+    let Some(algorithm) = algorithm(key.aes.len()) else { return false };
     let (engine, secret, iv) = (std::ptr::null_mut(), key.aes.as_ptr(), iv.as_ptr());
     let ready = if encrypt {
         // SAFETY: the context is OpenSSL's own for this ticket; secret and IV have the algorithm's lengths.
@@ -127,6 +124,16 @@ fn start(
         unsafe { openssl_sys::EVP_DecryptInit_ex(cipher, algorithm, engine, secret, iv) }
     };
     ready == 1 && start_mac(&key.hmac, mac)
+}
+
+/// AES-CBC for a key of this length, looked up among the providers once a process instead of for each ticket.
+fn algorithm(key_length: usize) -> Option<*const EVP_CIPHER> {
+    static AES_128: OnceLock<Option<Cipher>> = OnceLock::new();
+    static AES_256: OnceLock<Option<Cipher>> = OnceLock::new();
+    let (store, name) =
+        if key_length == BLOCK { (&AES_128, "AES-128-CBC") } else { (&AES_256, "AES-256-CBC") };
+    let cipher = store.get_or_init(|| Cipher::fetch(None, name, None).ok());
+    cipher.as_ref().map(|cipher| cipher.as_ptr().cast_const())
 }
 
 fn start_mac(secret: &[u8], mac: *mut EVP_MAC_CTX) -> bool {
