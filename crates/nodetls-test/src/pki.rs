@@ -150,13 +150,6 @@ impl Identity {
         let arguments = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", &format!("pass:{passphrase}")];
         String::from_utf8(openssl(&arguments, self.key_pem.as_bytes())).expect("PEM is text")
     }
-
-    /// Certificate, chain and key as a PKCS#12 file.
-    pub fn pkcs12(&self, passphrase: &str) -> Vec<u8> {
-        // From a pipe, openssl reads the key first.
-        let input = format!("{}{}", self.key_pem, self.cert_pem);
-        openssl(&["pkcs12", "-export", "-passout", &format!("pass:{passphrase}")], input.as_bytes())
-    }
 }
 
 /// Runs the `openssl` command. Throwaway passphrases may stand on its command line.
