@@ -9,8 +9,9 @@ use openssl::pkey::Params;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion};
 use openssl::stack::Stack;
 use openssl::x509::X509;
-use openssl_sys::SSL_CTX;
+use openssl_sys::{EVP_PKEY, SSL_CTX};
 
+use crate::external_key::external_key;
 use crate::result::one;
 use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket};
 
@@ -27,11 +28,19 @@ type ServerNameCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut c_int
 
 /// A finished context. Cloning shares it; it never changes.
 #[derive(Clone)]
-pub struct Context(SslContext);
+pub struct Context {
+    context: SslContext,
+    signs_elsewhere: bool,
+}
 
 impl Context {
     pub(crate) fn ssl_context(&self) -> &SslContext {
-        &self.0
+        &self.context
+    }
+
+    /// Whether one of the private keys is elsewhere.
+    pub(crate) fn signs_elsewhere(&self) -> bool {
+        self.signs_elsewhere
     }
 }
 
@@ -42,7 +51,10 @@ impl std::fmt::Debug for Context {
 }
 
 /// Makes a [`Context`]. Each method corresponds to the `SSL_CTX_*` function of its name.
-pub struct ContextBuilder(SslContextBuilder);
+pub struct ContextBuilder {
+    builder: SslContextBuilder,
+    signs_elsewhere: bool,
+}
 
 impl ContextBuilder {
     /// A context for both sides, with this crate's callbacks and buffers, and nothing else decided.
@@ -52,14 +64,15 @@ impl ContextBuilder {
     pub fn new() -> Result<Self, ErrorStack> {
         init();
         ErrorStack::clear();
-        let mut builder = Self(SslContextBuilder::new(SslMethod::tls())?);
+        let builder = SslContextBuilder::new(SslMethod::tls())?;
+        let mut builder = Self { builder, signs_elsewhere: false };
         builder.set_modes();
         builder.set_callbacks();
         Ok(builder)
     }
 
     fn as_ptr(&self) -> *mut SSL_CTX {
-        self.0.as_ptr()
+        self.builder.as_ptr()
     }
 
     fn set_modes(&mut self) {
@@ -133,7 +146,7 @@ impl ContextBuilder {
     /// When this OpenSSL does not know it.
     pub fn set_min_version(&mut self, version: u16) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_min_proto_version(Some(wire_version(version)?))?)
+        Ok(self.builder.set_min_proto_version(Some(wire_version(version)?))?)
     }
 
     /// The highest protocol version, as its number on the wire.
@@ -142,7 +155,7 @@ impl ContextBuilder {
     /// When this OpenSSL does not know it.
     pub fn set_max_version(&mut self, version: u16) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_max_proto_version(Some(wire_version(version)?))?)
+        Ok(self.builder.set_max_proto_version(Some(wire_version(version)?))?)
     }
 
     /// The cipher suites up to TLS 1.2, in the format of `openssl-ciphers(1)`.
@@ -151,7 +164,7 @@ impl ContextBuilder {
     /// When no suite is selected or the list cannot be read.
     pub fn set_cipher_list(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_cipher_list(list_without_nul(list)?)?)
+        Ok(self.builder.set_cipher_list(list_without_nul(list)?)?)
     }
 
     /// The TLS 1.3 suites by name, separated by colons; empty for none.
@@ -160,7 +173,7 @@ impl ContextBuilder {
     /// When a name is not known.
     pub fn set_cipher_suites(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_ciphersuites(list_without_nul(list)?)?)
+        Ok(self.builder.set_ciphersuites(list_without_nul(list)?)?)
     }
 
     /// The groups for key agreement, separated by colons, the preferred one first.
@@ -169,7 +182,7 @@ impl ContextBuilder {
     /// When a name is not known.
     pub fn set_groups(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_groups_list(list_without_nul(list)?)?)
+        Ok(self.builder.set_groups_list(list_without_nul(list)?)?)
     }
 
     /// The signature algorithms, separated by colons, the preferred one first.
@@ -178,7 +191,7 @@ impl ContextBuilder {
     /// When a name is not known.
     pub fn set_signature_algorithms(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_sigalgs_list(list_without_nul(list)?)?)
+        Ok(self.builder.set_sigalgs_list(list_without_nul(list)?)?)
     }
 
     /// Parameters for finite-field Diffie-Hellman.
@@ -187,7 +200,7 @@ impl ContextBuilder {
     /// When they are too weak for the security level.
     pub fn set_dh_parameters(&mut self, parameters: &DhParameters) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_tmp_dh(&parameters.0)?)
+        Ok(self.builder.set_tmp_dh(&parameters.0)?)
     }
 
     /// Takes well-known parameters for finite-field Diffie-Hellman which fit the key's strength.
@@ -198,7 +211,7 @@ impl ContextBuilder {
 
     /// OpenSSL's security level, 0 to 5 (`SSL_CTX_set_security_level(3)`).
     pub fn set_security_level(&mut self, level: u32) {
-        self.0.set_security_level(level);
+        self.builder.set_security_level(level);
     }
 
     /// Adds `SSL_OP_*` bits.
@@ -223,7 +236,7 @@ impl ContextBuilder {
     /// # Errors
     /// Never in practice.
     pub fn set_num_tickets(&mut self, count: usize) -> Result<(), ErrorStack> {
-        Ok(self.0.set_num_tickets(count)?)
+        Ok(self.builder.set_num_tickets(count)?)
     }
 
     /// A certificate with its key and the certificates that are sent after it.
@@ -236,6 +249,35 @@ impl ContextBuilder {
         key: &PrivateKey,
         chain: &[Certificate],
     ) -> Result<(), ErrorStack> {
+        // SAFETY: the key is alive.
+        unsafe { self.use_pair(certificate, key.pkey().as_ptr(), chain) }
+    }
+
+    /// A certificate whose private key is elsewhere: connections stop with
+    /// [`Progress::WantSignature`](crate::Progress::WantSignature) where they need it.
+    ///
+    /// # Errors
+    /// When the certificate is too weak for the security level, or its key's kind is not one that TLS signs with.
+    pub fn use_external_identity(
+        &mut self,
+        certificate: &Certificate,
+        chain: &[Certificate],
+    ) -> Result<(), ErrorStack> {
+        let key = external_key(certificate)?;
+        // SAFETY: the key is alive.
+        unsafe { self.use_pair(certificate, key.as_ptr(), chain) }?;
+        self.signs_elsewhere = true;
+        Ok(())
+    }
+
+    /// # Safety
+    /// `key` must be alive.
+    unsafe fn use_pair(
+        &mut self,
+        certificate: &Certificate,
+        key: *mut EVP_PKEY,
+        chain: &[Certificate],
+    ) -> Result<(), ErrorStack> {
         ErrorStack::clear();
         let mut stack = Stack::<X509>::new()?;
         for certificate in chain {
@@ -243,9 +285,7 @@ impl ContextBuilder {
         }
         let x509 = foreign_types::ForeignTypeRef::as_ptr(certificate.x509());
         // SAFETY: all four are alive; OpenSSL takes references of its own. Overwriting one of the same kind is asked for.
-        let done = unsafe {
-            sys::SSL_CTX_use_cert_and_key(self.as_ptr(), x509, key.pkey().as_ptr(), stack.as_ptr(), 1)
-        };
+        let done = unsafe { sys::SSL_CTX_use_cert_and_key(self.as_ptr(), x509, key, stack.as_ptr(), 1) };
         one(done)
     }
 
@@ -255,7 +295,7 @@ impl ContextBuilder {
     /// When it is too weak for the security level.
     pub fn use_certificate(&mut self, certificate: &Certificate) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_certificate(certificate.x509())?)
+        Ok(self.builder.set_certificate(certificate.x509())?)
     }
 
     /// A key without a certificate.
@@ -264,7 +304,7 @@ impl ContextBuilder {
     /// When it is too weak for the security level.
     pub fn use_key(&mut self, key: &PrivateKey) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_private_key(key.pkey())?)
+        Ok(self.builder.set_private_key(key.pkey())?)
     }
 
     /// Adds a name to the list of authorities that a server sends when it asks for a certificate.
@@ -273,12 +313,12 @@ impl ContextBuilder {
     /// When memory runs out.
     pub fn add_client_authority(&mut self, certificate: &Certificate) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.add_client_ca(certificate.x509())?)
+        Ok(self.builder.add_client_ca(certificate.x509())?)
     }
 
     /// The finished context.
     pub fn build(self) -> Context {
-        Context(self.0.build())
+        Context { context: self.builder.build(), signs_elsewhere: self.signs_elsewhere }
     }
 }
 

@@ -17,6 +17,8 @@ mod certificate;
 mod context;
 mod details;
 mod error;
+mod external_key;
+mod fiber;
 mod key;
 mod negotiated;
 mod ocsp;
@@ -33,6 +35,7 @@ pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_
 pub use context::{Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
 pub use details::PublicKeyDetails;
 pub use error::{ErrorEntry, ErrorStack};
+pub use external_key::SignRequest;
 pub use key::{Pkcs12, PrivateKey};
 pub use negotiated::{CipherSuite, EphemeralKey};
 pub use ocsp::{OcspVerdict, is_ocsp_response, judge_ocsp_response};
@@ -71,6 +74,14 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = openssl::sha::Sha256::new();
     parts.iter().for_each(|part| hasher.update(part));
     hasher.finish()
+}
+
+/// The digest of a message by the algorithm's name in OpenSSL, such as `SHA256`; `None` for a name it does not know.
+pub fn digest(algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
+    init();
+    ErrorStack::clear();
+    let algorithm = openssl::hash::MessageDigest::from_name(algorithm)?;
+    openssl::hash::hash(algorithm, message).ok().map(|digest| digest.to_vec())
 }
 
 /// Fills the buffer from OpenSSL's random generator.

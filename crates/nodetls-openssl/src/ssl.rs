@@ -12,6 +12,8 @@ use openssl_sys::SSL;
 use zeroize::Zeroizing;
 
 use crate::buffer::Ciphertext;
+use crate::external_key::SignRequest;
+use crate::fiber::{Fiber, Run};
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
 use crate::{Certificate, Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
@@ -31,8 +33,8 @@ pub enum Progress<T = ()> {
     WantVerify,
     /// It goes on when the certificate has been chosen.
     WantCertificate,
-    /// It goes on when an asynchronous job has its result.
-    WantAsync,
+    /// It goes on after [`Ssl::answer_signature`].
+    WantSignature,
     /// The peer said that it sends no more (`close_notify`).
     Closed,
 }
@@ -45,6 +47,9 @@ pub struct Ssl {
     ssl: ManuallyDrop<openssl::ssl::Ssl>,
     state: NonNull<State>,
     failed: bool,
+    /// Whether the handshake runs on a fiber, because a private key is elsewhere.
+    signs_elsewhere: bool,
+    fiber: Option<Fiber>,
 }
 
 // SAFETY: OpenSSL lets an SSL move between threads as long as one uses it at a time; the state is owned.
@@ -79,7 +84,13 @@ impl Ssl {
         ErrorStack::clear();
         let ssl = openssl::ssl::Ssl::new(context.ssl_context())?;
         let state = NonNull::from(Box::leak(Box::new(State { input, ..State::default() })));
-        let this = Self { ssl: ManuallyDrop::new(ssl), state, failed: false };
+        let this = Self {
+            ssl: ManuallyDrop::new(ssl),
+            state,
+            failed: false,
+            signs_elsewhere: context.signs_elsewhere(),
+            fiber: None,
+        };
         let bio = bio::new(state)?;
         // SAFETY: one BIO for both directions, whose only reference passes to the SSL.
         unsafe { openssl_sys::SSL_set_bio(this.as_ptr(), bio.as_ptr(), bio.as_ptr()) };
@@ -237,8 +248,17 @@ impl Ssl {
         if self.failed {
             return Err(ErrorStack::default());
         }
+        if self.fiber.is_some() {
+            // OpenSSL is in the middle of another call.
+            return Ok(Progress::WantSignature);
+        }
         ErrorStack::clear();
         let returned = operation(self.as_ptr());
+        self.progress(returned)
+    }
+
+    /// What the value means that an operation has just returned on this thread.
+    fn progress(&mut self, returned: c_int) -> Result<Progress, ErrorStack> {
         if returned > 0 {
             return Ok(Progress::Done(()));
         }
@@ -249,7 +269,6 @@ impl Ssl {
             openssl_sys::SSL_ERROR_WANT_X509_LOOKUP => Ok(Progress::WantCertificate),
             openssl_sys::SSL_ERROR_ZERO_RETURN => Ok(Progress::Closed),
             sys::SSL_ERROR_WANT_RETRY_VERIFY => Ok(Progress::WantVerify),
-            sys::SSL_ERROR_WANT_ASYNC => Ok(Progress::WantAsync),
             _ => {
                 self.failed = true;
                 Err(ErrorStack::drain())
@@ -262,8 +281,47 @@ impl Ssl {
     /// # Errors
     /// When the handshake has failed; the alert for the peer, if any, is ready to be sent.
     pub fn handshake(&mut self) -> Result<Progress, ErrorStack> {
+        if self.signs_elsewhere && !self.failed {
+            return self.handshake_on_fiber();
+        }
         // SAFETY: the SSL is alive, and no reference to the state is.
         self.run(|ssl| unsafe { openssl_sys::SSL_do_handshake(ssl) })
+    }
+
+    fn handshake_on_fiber(&mut self) -> Result<Progress, ErrorStack> {
+        ErrorStack::clear();
+        let fiber = match self.fiber.take() {
+            Some(fiber) if self.state().sign_answer.is_none() => {
+                self.fiber = Some(fiber);
+                return Ok(Progress::WantSignature);
+            }
+            Some(fiber) => fiber,
+            // SAFETY: `drop` lets the fiber come to its end before it frees the SSL and the state.
+            None => match unsafe { Fiber::new(self.as_ptr(), self.state) } {
+                Ok(fiber) => fiber,
+                Err(_) => {
+                    self.failed = true;
+                    return Err(ErrorStack::default());
+                }
+            },
+        };
+        match fiber.run(self.state) {
+            Run::Stopped(fiber) => {
+                self.fiber = Some(fiber);
+                Ok(Progress::WantSignature)
+            }
+            Run::Returned(returned) => self.progress(returned),
+        }
+    }
+
+    /// The signature that [`Progress::WantSignature`] waits for.
+    pub fn sign_request(&self) -> Option<&SignRequest> {
+        self.state().sign_request.as_ref()
+    }
+
+    /// Answers [`Progress::WantSignature`]: the signature, or a refusal, which fails the handshake.
+    pub fn answer_signature(&mut self, answer: Result<Vec<u8>, ()>) {
+        self.state_mut().sign_answer = Some(answer);
     }
 
     /// Reads at most one record's worth of plaintext.
@@ -317,7 +375,7 @@ impl Ssl {
 
     /// Gives back OpenSSL's record buffers while nothing is in them.
     pub fn release_buffers(&mut self) {
-        if !self.failed {
+        if !self.failed && self.fiber.is_none() {
             // SAFETY: the SSL is alive; OpenSSL refuses when a buffer is in use.
             unsafe { sys::SSL_free_buffers(self.as_ptr()) };
         }
@@ -360,7 +418,7 @@ impl Progress {
             Self::WantWrite => Progress::WantWrite,
             Self::WantVerify => Progress::WantVerify,
             Self::WantCertificate => Progress::WantCertificate,
-            Self::WantAsync => Progress::WantAsync,
+            Self::WantSignature => Progress::WantSignature,
             Self::Closed => Progress::Closed,
         }
     }
@@ -368,6 +426,14 @@ impl Progress {
 
 impl Drop for Ssl {
     fn drop(&mut self) {
+        // OpenSSL's frames on the fiber's stack must return, which a refusal makes them do.
+        while let Some(fiber) = self.fiber.take() {
+            self.answer_signature(Err(()));
+            self.failed = true;
+            if let Run::Stopped(fiber) = fiber.run(self.state) {
+                self.fiber = Some(fiber);
+            }
+        }
         if !self.failed {
             // OpenSSL marks the session of a connection that was not shut down as not resumable.
             // SAFETY: the SSL is alive.

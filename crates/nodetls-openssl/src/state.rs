@@ -7,6 +7,8 @@
 use zeroize::Zeroizing;
 
 use crate::buffer::{Ciphertext, Output};
+use crate::external_key::SignRequest;
+use crate::fiber::Stop;
 use crate::{Certificate, Session, TicketKeyRing};
 
 /// What the verification callback does with OpenSSL's verdict on the peer's chain.
@@ -70,4 +72,8 @@ pub(crate) struct State {
     pub(crate) verify_answer: Option<Result<(), i32>>,
     pub(crate) report: Option<VerifyReport>,
     pub(crate) findings: Vec<VerifyFinding>,
+    /// Where the handshake's fiber stops, while there is one.
+    pub(crate) stop: Option<Stop>,
+    pub(crate) sign_request: Option<SignRequest>,
+    pub(crate) sign_answer: Option<Result<Vec<u8>, ()>>,
 }

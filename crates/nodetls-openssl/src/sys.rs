@@ -4,16 +4,14 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL,
-    X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509,
+    X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
 };
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
 
 /// `OPENSSL_init_crypto(3)`.
 pub(crate) const OPENSSL_INIT_NO_LOAD_CONFIG: u64 = 0x80;
 
-/// `SSL_get_error(3)`.
-pub(crate) const SSL_ERROR_WANT_ASYNC: c_int = 9;
 /// `SSL_get_error(3)`.
 pub(crate) const SSL_ERROR_WANT_RETRY_VERIFY: c_int = 12;
 
@@ -35,6 +33,30 @@ pub(crate) const SSL_CB_WRITE_ALERT: c_int = 0x4008;
 
 /// `SSL_set_shutdown(3)`.
 pub(crate) const SSL_SENT_AND_RECEIVED_SHUTDOWN: c_int = 1 | 2;
+
+/// `OSSL_DISPATCH(3)`: a function of a provider by its number.
+#[repr(C)]
+pub(crate) struct OSSL_DISPATCH {
+    pub(crate) id: c_int,
+    pub(crate) function: *const (),
+}
+
+/// `OSSL_ALGORITHM(3)`: what a provider offers by name.
+#[repr(C)]
+pub(crate) struct OSSL_ALGORITHM {
+    pub(crate) names: *const c_char,
+    pub(crate) properties: *const c_char,
+    pub(crate) functions: *const OSSL_DISPATCH,
+    pub(crate) description: *const c_char,
+}
+
+/// `provider(7)`.
+pub(crate) type ProviderInit = unsafe extern "C" fn(
+    handle: *const c_void,
+    offered: *const OSSL_DISPATCH,
+    out: *mut *const OSSL_DISPATCH,
+    context: *mut *mut c_void,
+) -> c_int;
 
 pub(crate) type InfoCallback = unsafe extern "C" fn(ssl: *const SSL, kind: c_int, value: c_int);
 pub(crate) type CertVerifyCallback =
@@ -144,6 +166,14 @@ unsafe extern "C" {
     );
     /// `SSL_group_to_name(3)`.
     pub(crate) fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
+    /// `OSSL_PROVIDER(3)`.
+    pub(crate) fn OSSL_PROVIDER_add_builtin(
+        library: *mut OSSL_LIB_CTX,
+        name: *const c_char,
+        init: Option<ProviderInit>,
+    ) -> c_int;
+    /// `OSSL_PARAM_int(3)`.
+    pub(crate) fn OSSL_PARAM_get_int(param: *const OSSL_PARAM, value: *mut c_int) -> c_int;
     /// `BIO_get_new_index(3)`.
     pub(crate) fn BIO_get_new_index() -> c_int;
 }

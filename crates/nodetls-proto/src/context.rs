@@ -75,6 +75,10 @@ pub struct SecureContextOptions {
     pub cert: Vec<Vec<u8>>,
     /// Private keys. Node: `key`.
     pub key: Vec<KeyPem>,
+    /// Whether the certificates of [`cert`](Self::cert) that have no key in [`key`](Self::key) have theirs elsewhere: in a
+    /// key management service, a hardware module. Connections then ask [`AskSign`](crate::AskSign). RSA, EC, Ed25519 and
+    /// Ed448; not for RSA key exchange, which needs decryption. Default: false.
+    pub external_key: bool,
     /// PKCS#12 files with keys, chains and authorities. Node: `pfx`.
     pub pfx: Vec<Pfx>,
     /// The passphrase of keys and files that have none of their own. Node: `passphrase`.
@@ -122,6 +126,7 @@ impl Default for SecureContextOptions {
             default_ca: DefaultAuthorities::Mozilla,
             cert: Vec::new(),
             key: Vec::new(),
+            external_key: false,
             pfx: Vec::new(),
             passphrase: None,
             ciphers: None,
@@ -183,7 +188,7 @@ impl SecureContext {
         let max_version = set_protocol(&mut builder, options)?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
-        identities.install(&mut builder, trust.explicit())?;
+        identities.install(&mut builder, trust.explicit(), options.external_key)?;
         let own_certificates = identities.own_certificates(trust.explicit());
         for authority in trust.explicit() {
             builder.add_client_authority(authority).map_err(ConfigError::from_openssl("ca"))?;
@@ -230,6 +235,11 @@ impl SecureContext {
             |own: &&OwnCertificate| own.certificate.public_key().is_some_and(|(kind, _)| kind == "EC");
         let preferred = all.iter().find(|own| is_ec(own) == wants_ec);
         preferred.or_else(|| all.first()).cloned()
+    }
+
+    /// This side's certificates.
+    pub(crate) fn own_certificates(&self) -> impl Iterator<Item = Certificate> {
+        self.inner.own_certificates.iter().map(|own| own.certificate.clone())
     }
 
     /// What sessions of servers with this context depend on; see [`server_binding`]. Remembered, because every
@@ -463,7 +473,12 @@ impl Identities {
         Trust::new(&TrustParts { default: options.default_ca, ca, extra: &extra, crl: &options.crl })
     }
 
-    fn install(&self, builder: &mut ContextBuilder, authorities: &[Certificate]) -> Result<(), Error> {
+    fn install(
+        &self,
+        builder: &mut ContextBuilder,
+        authorities: &[Certificate],
+        external_key: bool,
+    ) -> Result<(), Error> {
         let mut used = vec![false; self.chains.len()];
         for key in &self.keys {
             match self.chain_of(key) {
@@ -482,11 +497,15 @@ impl Identities {
             }
         }
         for (index, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
+            let (leaf, chain) = self.chain(index, authorities);
+            if external_key {
+                builder.use_external_identity(leaf, &chain).map_err(ConfigError::from_openssl("cert"))?;
+                continue;
+            }
             if !self.keys.is_empty() {
                 let message = "there is no key for one of the certificates";
                 return Err(ConfigError::refused("cert", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
             }
-            let (leaf, _) = self.chain(index, authorities);
             builder.use_certificate(leaf).map_err(ConfigError::from_openssl("cert"))?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::client_hello::ClientHello;
 use crate::connection::Question;
 use crate::connection::question::{
     AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskVerifyPeer,
+    AskSign, AskVerifyPeer,
 };
 use crate::error::{AlertDescription, Error};
 use crate::secret::SecretBytes;
@@ -28,6 +28,8 @@ pub enum Event {
     NewSession(Question<AskNewSession>),
     /// A client asks for the status of the server's certificate. Node: event `OCSPRequest`.
     OcspRequest(Question<AskOcspRequest>),
+    /// A private key that is elsewhere has to sign.
+    Sign(Question<AskSign>),
     /// A server has told the status of its certificate, in DER; not judged unless the options say so. Comes before
     /// [`Event::Secure`]. Node: event `OCSPResponse`.
     OcspResponse(Vec<u8>),

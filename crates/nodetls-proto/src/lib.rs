@@ -21,6 +21,7 @@ mod secret;
 mod server_name;
 mod server_names;
 mod session;
+mod signature;
 mod ticket;
 mod trust;
 mod version;
@@ -30,7 +31,7 @@ pub use cipher::{CipherSuite, DEFAULT_CIPHERS, ciphers};
 pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
 pub use connection::question::{
     AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskVerifyPeer, ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
+    AskSign, AskVerifyPeer, ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
 pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
@@ -50,6 +51,7 @@ pub use secret::SecretBytes;
 pub use server_name::{InvalidServerName, ServerName};
 pub use server_names::ServerNames;
 pub use session::Session;
+pub use signature::SignatureScheme;
 pub use ticket::{TicketKeyLayout, TicketKeys};
 pub use trust::{DefaultAuthorities, root_certificates};
 pub use version::{ProtocolVersion, UnknownVersion};

@@ -105,6 +105,7 @@ impl Chaos {
             Event::ResumeSession(question) => question.decline(connection),
             Event::NewSession(question) => question.decline(connection),
             Event::OcspRequest(question) => question.decline(connection),
+            Event::Sign(question) => question.decline(connection),
             Event::VerifyPeer(question) if self.random.next(60) == 0 => question.fail(connection, "no"),
             Event::VerifyPeer(question) => question.decline(connection),
             other => panic!("{other:?} is no question"),

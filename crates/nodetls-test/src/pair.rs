@@ -507,6 +507,7 @@ pub fn kind(event: &Event) -> Option<QuestionKind> {
         Event::VerifyPeer(_) => Some(QuestionKind::VerifyPeer),
         Event::NewSession(_) => Some(QuestionKind::NewSession),
         Event::OcspRequest(_) => Some(QuestionKind::OcspRequest),
+        Event::Sign(_) => Some(QuestionKind::Sign),
         _ => None,
     }
 }
@@ -523,6 +524,7 @@ pub fn decline(event: Event, connection: &mut Connection) -> Option<Event> {
         Event::ResumeSession(question) => question.decline(connection),
         Event::VerifyPeer(question) => question.decline(connection),
         Event::OcspRequest(question) => question.decline(connection),
+        Event::Sign(question) => question.decline(connection),
         Event::NewSession(question) => question.decline(connection),
         other => return Some(other),
     };

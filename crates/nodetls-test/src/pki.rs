@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use nodetls_proto::Certificate;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256,
-    RevokedCertParams, RsaKeySize, SanType, SerialNumber,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -22,12 +22,15 @@ pub enum KeyKind {
     Ecdsa,
     /// RSA with 2048 bits.
     Rsa,
+    /// Ed25519.
+    Ed25519,
 }
 
 impl KeyKind {
     fn generate(self) -> KeyPair {
         match self {
             Self::Ecdsa => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("an ECDSA key"),
+            Self::Ed25519 => KeyPair::generate_for(&PKCS_ED25519).expect("an Ed25519 key"),
             Self::Rsa => KeyPair::try_from(rsa_key_der()).expect("an RSA key"),
         }
     }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use nodetls_proto::{
     AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskVerifyPeer, BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, Question, Questions,
-    SecretBytes, SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
+    AskSign, AskVerifyPeer, BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, Question,
+    Questions, SecretBytes, SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
 };
 
 use crate::error::HandshakeError;
@@ -100,6 +100,13 @@ pub trait ServerCallbacks: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// A private key that is elsewhere has to sign, for contexts with `external_key`. The answer is the signature as TLS
+    /// carries it (ECDSA in DER). Default: nobody signs, and the handshake fails.
+    fn sign(&self, ask: &AskSign) -> impl Future<Output = Result<Option<Vec<u8>>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
+    }
+
     /// A line of key material, for contexts with `dangerous_key_log`. Node: event `keylog`.
     fn key_log(&self, line: &SecretBytes) {
         let _ = line;
@@ -131,6 +138,13 @@ pub trait ClientCallbacks: Send + Sync + 'static {
     ) -> impl Future<Output = Result<VerifyPeerAnswer, BoxError>> + Send {
         let _ = ask;
         async { Ok(VerifyPeerAnswer::Agree) }
+    }
+
+    /// A private key that is elsewhere has to sign, for contexts with `external_key`. The answer is the signature as TLS
+    /// carries it (ECDSA in DER). Default: nobody signs, and the handshake fails.
+    fn sign(&self, ask: &AskSign) -> impl Future<Output = Result<Option<Vec<u8>>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
     }
 
     /// The server has told the status of its certificate, an OCSP response in DER. Node: event `OCSPResponse`.
@@ -219,6 +233,7 @@ impl<C: ServerCallbacks> Callbacks for Serving<C> {
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
             Event::OcspRequest(question) => decision!(self, question, ocsp_request),
             Event::NewSession(question) => decision!(self, question, new_session),
+            Event::Sign(question) => decision!(self, question, sign),
             other => return Dispatch::Tell(other),
         })
     }
@@ -238,6 +253,7 @@ impl<C: ClientCallbacks> Callbacks for Connecting<C> {
     fn decide(self: Arc<Self>, event: Event) -> Dispatch {
         Dispatch::Decide(match event {
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
+            Event::Sign(question) => decision!(self, question, sign),
             other => return Dispatch::Tell(other),
         })
     }

@@ -11,7 +11,7 @@ use nodetls_openssl::{
     AlertRecord, OcspVerdict, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport, judge_ocsp_response,
 };
 
-use super::question::{AskNewSession, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
+use super::question::{AskNewSession, AskSign, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
 use super::{Connection, Phase, Role};
 use crate::certificate::Certificate;
 use crate::context::SecureContext;
@@ -86,6 +86,7 @@ impl Connection {
             Ok(Progress::WantRead) if self.eof => self.fail(Error::Truncated { during_handshake: true }),
             Ok(Progress::WantRead) => {}
             Ok(Progress::WantVerify) => self.ask_verify_peer(),
+            Ok(Progress::WantSignature) => self.ask_sign(),
             Ok(other) => self.fail(Error::bug(format_args!("the handshake wants {other:?}"))),
             Err(stack) => {
                 let error = self.classify(&stack, alert);
@@ -242,6 +243,30 @@ impl Connection {
         }
     }
 
+    // ---- a private key that is elsewhere ----
+
+    fn ask_sign(&mut self) {
+        let request = self.ssl().and_then(Ssl::sign_request);
+        let facts = request.and_then(|request| AskSign::new(request, self.context.own_certificates()));
+        match facts {
+            Some(facts) => self.ask(|_| Some(facts), Event::Sign),
+            None => self.fail(sign_failed("the signature algorithm is not one of TLS 1.2 or 1.3")),
+        }
+    }
+
+    pub(super) fn sign_answered(&mut self, answer: Option<Vec<u8>>) -> Result<(), Error> {
+        let Phase::Handshaking(ssl) = &mut self.phase else { return Ok(()) };
+        let signature =
+            answer.ok_or_else(|| sign_failed("nobody has signed for the key that is elsewhere"))?;
+        // A faulty signature can give a key away, and is better found here than by the peer.
+        if !ssl.sign_request().is_some_and(|request| request.is_signature(&signature)) {
+            return Err(sign_failed("the signature is not one of this message by the certificate's key"));
+        }
+        ssl.answer_signature(Ok(signature));
+        self.has_input = true;
+        Ok(())
+    }
+
     // ---- after the last message ----
 
     fn finish_handshake(&mut self) {
@@ -340,6 +365,10 @@ pub(super) struct Alerts {
 
 fn verify_error(finding: &VerifyFinding, side: Side) -> VerifyError {
     VerifyError::new(finding.code, finding.depth, finding.certificate.clone().map(Certificate), side)
+}
+
+fn sign_failed(reason: &str) -> Error {
+    Error::callback("ERR_TLS_SIGN_FAILED", reason.into())
 }
 
 fn with_alert(error: Error, sent: Option<AlertDescription>) -> Error {

@@ -14,6 +14,7 @@ use crate::context::SecureContext;
 use crate::error::{AlertDescription, BoxError, Error};
 use crate::server_name::ServerName;
 use crate::session::Session;
+use crate::signature::SignatureScheme;
 
 /// The kinds of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +34,8 @@ pub enum QuestionKind {
     NewSession,
     /// [`AskOcspRequest`]
     OcspRequest,
+    /// [`AskSign`]
+    Sign,
 }
 
 /// A set of question kinds: the decisions that a program takes itself. All others take their default.
@@ -260,6 +263,21 @@ pub struct AskOcspRequest {
     pub issuer: Option<Certificate>,
 }
 
+/// This side's certificate has its private key elsewhere
+/// ([`external_key`](crate::SecureContextOptions::external_key)), and the handshake needs its signature (RFC 8446 §4.4.3,
+/// RFC 5246 §7.4.3 and §7.4.8). The answer is the signature as TLS carries it: for ECDSA in DER. `None`, or what is no
+/// signature of this message by this key, fails the connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AskSign {
+    /// The certificate whose key has to sign.
+    pub certificate: Certificate,
+    /// How.
+    pub scheme: SignatureScheme,
+    /// What, before any hashing; [`AskSign::digest`] gives its hash.
+    pub message: Vec<u8>,
+}
+
 macro_rules! facts {
     ($($facts:ident: $answer:ty, $kind:ident, $declined:expr, $code:literal, $apply:path;)*) => {$(
         impl Facts for $facts {
@@ -294,6 +312,8 @@ facts! {
         "ERR_TLS_VERIFY_PEER_FAILED", Connection::verify_peer_answered;
     AskOcspRequest: Option<Vec<u8>>, OcspRequest, None,
         "ERR_TLS_OCSP_REQUEST_FAILED", Connection::ocsp_answered;
+    AskSign: Option<Vec<u8>>, Sign, None,
+        "ERR_TLS_SIGN_FAILED", Connection::sign_answered;
     AskNewSession: (), NewSession, (),
         "ERR_TLS_NEW_SESSION_FAILED", Connection::new_session_answered;
 }

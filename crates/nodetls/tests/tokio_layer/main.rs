@@ -11,6 +11,7 @@ mod cancellation;
 mod client_callbacks;
 mod data;
 mod ends;
+mod external_keys;
 mod halves;
 mod hostile;
 mod limits;
