@@ -1,0 +1,430 @@
+//! `NativeConnection`: the core's `Connection`, shared with the threads that do its heavy work.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
+use napi_derive::napi;
+use nodetls_proto::{Connection, EphemeralKey, Read};
+
+use crate::context::NativeContext;
+use crate::error::{NativeError, refused, thrown};
+use crate::event::{self, bytes};
+use crate::module::completions;
+use crate::options::{NativeClientOptions, NativeServerConfig};
+use crate::pool::{self, lock};
+use crate::question::{self, Answer, Open};
+
+/// Nothing to be read at present.
+const BLOCKED: i32 = 0;
+/// The peer has said goodbye.
+const CLOSED: i32 = -1;
+/// The transport has ended without a goodbye.
+const TRUNCATED: i32 = -2;
+
+/// What a connection and the threads share.
+pub(crate) struct Shared {
+    pub(crate) id: u32,
+    pub(crate) connection: Mutex<Connection>,
+    /// Its work is queued or being done.
+    pub(crate) working: AtomicBool,
+}
+
+/// A cipher suite as `getCipher()` gives it.
+#[napi(object)]
+pub struct NativeCipher {
+    /// OpenSSL's name.
+    pub name: String,
+    /// The IETF's name.
+    pub standard_name: String,
+    /// The lowest version with this suite.
+    pub version: String,
+}
+
+/// The key agreement as `getEphemeralKeyInfo()` gives it.
+#[napi(object)]
+pub struct NativeEphemeralKey {
+    /// `DH`, `ECDH`, or the name of a key encapsulation.
+    #[napi(js_name = "type")]
+    pub kind: String,
+    /// The group.
+    pub name: Option<String>,
+    /// Bits.
+    pub size: Option<u32>,
+}
+
+/// One end of a TLS connection.
+#[napi]
+pub struct NativeConnection {
+    shared: Arc<Shared>,
+    open: Option<Open>,
+}
+
+#[napi]
+impl NativeConnection {
+    /// A client.
+    #[napi(factory)]
+    pub fn client(env: Env, context: ClassInstance<'_, NativeContext>, options: NativeClientOptions) -> Result<Self> {
+        let options = options.into_options(&env)?;
+        let made = Connection::client(context.context(), options, Instant::now());
+        made.map(Self::new).map_err(|error| thrown(&env, &error))
+    }
+
+    /// A server.
+    #[napi(factory)]
+    pub fn server(
+        env: Env,
+        context: ClassInstance<'_, NativeContext>,
+        config: ClassInstance<'_, NativeServerConfig>,
+    ) -> Result<Self> {
+        let made = Connection::server(context.context(), Arc::clone(config.options()), Instant::now());
+        made.map(Self::new).map_err(|error| thrown(&env, &error))
+    }
+
+    fn new(connection: Connection) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let shared = Shared { id, connection: Mutex::new(connection), working: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared), open: None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.shared.connection)
+    }
+
+    /// Tells this connection from others of the process.
+    #[napi(getter)]
+    pub fn id(&self) -> u32 {
+        self.shared.id
+    }
+
+    // ---- feed ----
+
+    /// Takes in bytes of the peer; how many. The rest has to be offered again after reads or answers.
+    #[napi]
+    pub fn receive(&self, source: BufferSlice<'_>, start: u32, end: u32) -> Result<u32> {
+        let bytes = part(&source, start, end)?;
+        Ok(self.lock().handle_ciphertext(bytes) as u32)
+    }
+
+    /// Whether bytes of the peer can be taken in at present.
+    #[napi]
+    pub fn wants_ciphertext(&self) -> bool {
+        self.lock().wants_ciphertext()
+    }
+
+    /// The transport has ended.
+    #[napi]
+    pub fn end_of_stream(&self) {
+        self.lock().handle_eof();
+    }
+
+    /// The deadline may have passed.
+    #[napi]
+    pub fn timeout(&self) {
+        self.lock().handle_timeout(Instant::now());
+    }
+
+    /// Milliseconds until the deadline; -1 where there is none.
+    #[napi]
+    pub fn deadline(&self) -> f64 {
+        let deadline = self.lock().poll_timeout();
+        deadline.map_or(-1.0, |at| at.saturating_duration_since(Instant::now()).as_secs_f64() * 1000.0)
+    }
+
+    // ---- work ----
+
+    /// Has the heavy step that is due, if any, done on another thread; whether that is so. It is told when it is done.
+    #[napi]
+    pub fn start_work(&self) -> bool {
+        if self.is_working() {
+            return true;
+        }
+        let Some(completions) = completions() else { return false };
+        self.lock().has_work() && pool::start(&self.shared, &completions)
+    }
+
+    fn is_working(&self) -> bool {
+        self.shared.working.load(Ordering::Acquire)
+    }
+
+    // ---- drain ----
+
+    /// All events that there are; null while work is being done, and where there are none.
+    #[napi]
+    pub fn poll<'env>(&mut self, env: &'env Env) -> Result<Option<Vec<Object<'env>>>> {
+        if self.is_working() {
+            return Ok(None);
+        }
+        let mut events = Vec::new();
+        loop {
+            let Some(event) = self.lock().poll_event() else { break };
+            let (object, open) = event::describe(env, event)?;
+            if open.is_some() {
+                self.open = open;
+            }
+            events.push(object);
+        }
+        Ok((!events.is_empty()).then_some(events))
+    }
+
+    /// Reads into the target from `start` on, as many records as there are and fit. The bytes read; 0: nothing now; -1: the peer
+    /// has said goodbye; -2: the transport has ended without one.
+    #[napi]
+    pub fn read(&self, env: Env, mut target: BufferSlice<'_>, start: u32) -> Result<i32> {
+        let Some(mut room) = target.get_mut(start as usize..) else { return Err(refused("start is beyond the end")) };
+        let (mut connection, mut total) = (self.lock(), 0_i32);
+        while !room.is_empty() {
+            let end = match connection.read_plaintext(&mut *room) {
+                Ok(Read::Plaintext(count)) if count > 0 => {
+                    room = room.get_mut(count..).unwrap_or_default();
+                    total = total.saturating_add(i32::try_from(count).unwrap_or(i32::MAX));
+                    continue;
+                }
+                Ok(Read::Plaintext(_) | Read::Blocked) => BLOCKED,
+                Ok(Read::Closed) => CLOSED,
+                Ok(Read::Truncated) => TRUNCATED,
+                // What came before is delivered first; the error stays where it is.
+                Err(_) if total > 0 => BLOCKED,
+                Err(error) => return Err(thrown(&env, &error)),
+            };
+            return Ok(if total > 0 { total } else { end });
+        }
+        Ok(total)
+    }
+
+    /// Writes bytes; how many were taken. 0: ciphertext has to be taken first, or the handshake be done.
+    #[napi]
+    pub fn write(&self, env: Env, source: BufferSlice<'_>, start: u32, end: u32) -> Result<u32> {
+        let bytes = part(&source, start, end)?;
+        self.lock().write_plaintext(bytes).map(|count| count as u32).map_err(|error| thrown(&env, &error))
+    }
+
+    /// All ciphertext that there is, which counts as sent from now on; null where there is none.
+    #[napi]
+    pub fn transmit<'env>(&self, env: &'env Env) -> Result<Option<BufferSlice<'env>>> {
+        if self.is_working() {
+            return Ok(None);
+        }
+        let mut connection = self.lock();
+        let Some(ciphertext) = connection.poll_transmit() else { return Ok(None) };
+        let (copy, count) = (bytes(env, ciphertext)?, ciphertext.len());
+        connection.transmitted(count);
+        Ok(Some(copy))
+    }
+
+    /// Says goodbye; nothing can be written any more.
+    #[napi]
+    pub fn send_close_notify(&self) {
+        self.lock().send_close_notify();
+    }
+
+    /// Gives back the memory of empty buffers.
+    #[napi]
+    pub fn release_buffers(&self) {
+        self.lock().release_buffers();
+    }
+
+    /// Whether application data can flow.
+    #[napi]
+    pub fn is_open(&self) -> bool {
+        self.lock().is_open()
+    }
+
+    /// Whether the handshake goes on.
+    #[napi]
+    pub fn is_handshaking(&self) -> bool {
+        self.lock().is_handshaking()
+    }
+
+    /// Whether an answer is waited for.
+    #[napi]
+    pub fn waits_for_answer(&self) -> bool {
+        self.lock().waits_for_answer()
+    }
+
+    /// Whether ciphertext has to be taken before more can be written.
+    #[napi]
+    pub fn is_backlogged(&self) -> bool {
+        self.lock().is_backlogged()
+    }
+
+    // ---- answers ----
+
+    /// Leaves the open question to its default.
+    #[napi]
+    pub fn decline(&mut self, env: Env) -> Result<()> {
+        self.answer_with(&env, Answer::Nothing)
+    }
+
+    /// Answers with a context.
+    #[napi]
+    pub fn answer_with_context(&mut self, env: Env, context: ClassInstance<'_, NativeContext>) -> Result<()> {
+        self.answer_with(&env, Answer::Context(context.context().clone()))
+    }
+
+    /// Answers with bytes: a session, an OCSP response, a signature, a protocol.
+    #[napi]
+    pub fn answer_with_bytes(&mut self, env: Env, bytes: Buffer) -> Result<()> {
+        self.answer_with(&env, Answer::Bytes(bytes.to_vec()))
+    }
+
+    /// Answers `accept` (a peer, whatever the objection) or `refuse` (a client, or all of its protocols).
+    #[napi]
+    pub fn answer_with_word(&mut self, env: Env, word: String) -> Result<()> {
+        self.answer_with(&env, Answer::Word(word))
+    }
+
+    /// Ends the connection because the decision failed. JavaScript keeps the error; this is its text.
+    #[napi]
+    pub fn fail(&mut self, env: Env, message: String) -> Result<()> {
+        let Some(open) = self.open.take() else { return Err(refused("no question is open")) };
+        question::fail(open, &mut self.lock(), message).map_err(|error| thrown(&env, &error))
+    }
+
+    fn answer_with(&mut self, env: &Env, answer: Answer) -> Result<()> {
+        let Some(open) = self.open.take() else { return Err(refused("no question is open")) };
+        question::answer(open, &mut self.lock(), answer).map_err(|error| thrown(env, &error))
+    }
+
+    // ---- facts ----
+
+    /// Such as `TLSv1.3`.
+    #[napi]
+    pub fn protocol(&self) -> Option<&'static str> {
+        self.lock().protocol_version().map(|version| version.as_str())
+    }
+
+    /// The suite.
+    #[napi]
+    pub fn cipher(&self) -> Option<NativeCipher> {
+        let suite = self.lock().cipher_suite()?;
+        Some(NativeCipher {
+            name: suite.name.to_string(),
+            standard_name: suite.standard_name.to_string(),
+            version: suite.version.to_string(),
+        })
+    }
+
+    /// The key agreement.
+    #[napi]
+    pub fn ephemeral_key_info(&self) -> Option<NativeEphemeralKey> {
+        ephemeral_key(self.lock().ephemeral_key()?)
+    }
+
+    /// The protocol that was agreed on.
+    #[napi]
+    pub fn alpn_protocol<'env>(&self, env: &'env Env) -> Result<Option<BufferSlice<'env>>> {
+        self.lock().alpn_protocol().map(|protocol| bytes(env, protocol)).transpose()
+    }
+
+    /// The name that the client asked for.
+    #[napi]
+    pub fn servername(&self) -> Option<String> {
+        self.lock().server_name().map(str::to_owned)
+    }
+
+    /// Whether the session was resumed.
+    #[napi]
+    pub fn is_session_reused(&self) -> bool {
+        self.lock().is_session_reused()
+    }
+
+    /// Whether the peer is authorized.
+    #[napi]
+    pub fn authorized(&self) -> bool {
+        self.lock().is_authorized()
+    }
+
+    /// Why it is not.
+    #[napi]
+    pub fn authorization_error(&self) -> Option<NativeError> {
+        self.lock().authorization_error().map(NativeError::from)
+    }
+
+    /// The peer's certificates in DER, its own first.
+    #[napi]
+    pub fn peer_certificates<'env>(&self, env: &'env Env) -> Result<Vec<BufferSlice<'env>>> {
+        let certificates = self.lock().peer_certificates();
+        certificates.iter().map(|certificate| bytes(env, &certificate.to_der())).collect()
+    }
+
+    /// This side's certificate in DER.
+    #[napi]
+    pub fn certificate<'env>(&self, env: &'env Env) -> Result<Option<BufferSlice<'env>>> {
+        let certificate = self.lock().certificate();
+        certificate.map(|certificate| bytes(env, &certificate.to_der())).transpose()
+    }
+
+    /// This side's Finished message.
+    #[napi]
+    pub fn finished(&self) -> Option<Buffer> {
+        self.lock().finished().map(Buffer::from)
+    }
+
+    /// The peer's.
+    #[napi]
+    pub fn peer_finished(&self) -> Option<Buffer> {
+        self.lock().peer_finished().map(Buffer::from)
+    }
+
+    /// Signature algorithms that both sides know.
+    #[napi]
+    pub fn shared_sigalgs(&self) -> Vec<String> {
+        self.lock().shared_signature_algorithms()
+    }
+
+    /// Key material for other protocols (RFC 5705).
+    #[napi]
+    pub fn export_keying_material(
+        &self,
+        env: Env,
+        length: u32,
+        label: BufferSlice<'_>,
+        context: Option<BufferSlice<'_>>,
+    ) -> Result<Buffer> {
+        let label = std::str::from_utf8(&label).map_err(|_| refused("the label is not UTF-8"))?;
+        let made = self.lock().export_keying_material(length as usize, label, context.as_deref());
+        made.map(|material| Buffer::from(material.expose())).map_err(|error| thrown(&env, &error))
+    }
+
+    /// The session in DER.
+    #[napi]
+    pub fn session(&self) -> Option<Buffer> {
+        let der = self.lock().session()?.to_der().ok()?;
+        Some(Buffer::from(der.expose()))
+    }
+
+    /// The ticket of the session.
+    #[napi]
+    pub fn session_ticket(&self) -> Option<Buffer> {
+        self.lock().session_ticket().map(Buffer::from)
+    }
+
+    /// Limits the plaintext of records; whether the size is possible.
+    #[napi]
+    pub fn set_max_send_fragment(&self, size: u32) -> bool {
+        self.lock().set_max_send_fragment(size as usize)
+    }
+
+    /// Why the connection has failed.
+    #[napi]
+    pub fn error(&self) -> Option<NativeError> {
+        self.lock().error().map(NativeError::from)
+    }
+}
+
+fn part<'a>(source: &'a BufferSlice<'_>, start: u32, end: u32) -> Result<&'a [u8]> {
+    source.get(start as usize..end as usize).ok_or_else(|| refused("start and end are beyond the bytes"))
+}
+
+fn ephemeral_key(key: EphemeralKey) -> Option<NativeEphemeralKey> {
+    let (kind, name, bits) = match key {
+        EphemeralKey::Dh { bits } => ("DH", None, bits),
+        EphemeralKey::Ecdh { name, bits } => ("ECDH", Some(name), bits),
+        _ => return None,
+    };
+    Some(NativeEphemeralKey { kind: kind.to_owned(), name, size: Some(bits) })
+}
+
