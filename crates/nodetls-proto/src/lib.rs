@@ -23,6 +23,7 @@ mod server_names;
 mod session;
 mod ticket;
 mod trust;
+mod verification;
 mod version;
 
 pub use certificate::{Certificate, PublicKeyDetails};
@@ -52,4 +53,5 @@ pub use server_names::ServerNames;
 pub use session::Session;
 pub use ticket::{TicketKeyLayout, TicketKeys};
 pub use trust::{DefaultAuthorities, root_certificates};
+pub use verification::{Purpose, Verified, VerifyRequest, verify_chain};
 pub use version::{ProtocolVersion, UnknownVersion};
