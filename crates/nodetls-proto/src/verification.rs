@@ -7,7 +7,7 @@ use nodetls_openssl::{VerifyFinding, VerifySettings, certificates_from_pem};
 
 use crate::certificate::Certificate;
 use crate::context::SECURITY_LEVEL;
-use crate::error::{ConfigError, Error, VerifyError};
+use crate::error::{ConfigError, Error, VerifyError, verify_code};
 use crate::options::Side;
 use crate::server_name::ServerName;
 use crate::trust::{DefaultAuthorities, Trust, TrustParts};
@@ -94,10 +94,19 @@ pub fn verify_chain(request: &VerifyRequest) -> Result<Verified, Error> {
     let report = nodetls_openssl::verify_chain(&trust.store()?, leaf, &presented, &settings(request)?);
     let (leaf, side) = (Certificate(leaf.clone()), request.purpose.verifier());
     let name = request.server_name.as_ref();
-    match objection(report.findings.last(), Some(&leaf), name, side) {
+    match objection(decisive(&report.findings, request), Some(&leaf), name, side) {
         Some(error) => Err(error),
         None => Ok(Verified { chain: report.built.into_iter().map(Certificate).collect() }),
     }
+}
+
+/// The last finding, as in Node.js, unless the chain was cut off at a depth that was asked for: what is said after that
+/// is only that its end is missing.
+fn decisive<'a>(findings: &'a [VerifyFinding], request: &VerifyRequest) -> Option<&'a VerifyFinding> {
+    let too_long = |finding: &&VerifyFinding| {
+        request.max_depth.is_some() && finding.code == verify_code::CERT_CHAIN_TOO_LONG
+    };
+    findings.iter().find(too_long).or_else(|| findings.last())
 }
 
 /// The certificates as a connection would receive them, the leaf first.
