@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use foreign_types::ForeignTypeRef;
 use libc::c_int;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
-use openssl_sys::NID_name_constraints;
+use openssl_sys::{NID_inhibit_any_policy, NID_name_constraints, NID_policy_constraints};
 
 use crate::certificate::alternative_name;
 use crate::constraints::NameConstraints;
@@ -73,6 +73,16 @@ impl Certificate {
         let mut identifiers: Vec<String> = (0..count).filter_map(|index| self.extension_id(index)).collect();
         identifiers.sort_unstable();
         identifiers.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Whether it says that chains need certificate policies, or which do not count (RFC 5280 §4.2.1.11, §4.2.1.14).
+    pub(crate) fn restricts_policies(&self) -> bool {
+        [NID_policy_constraints, NID_inhibit_any_policy].into_iter().any(|nid| self.has_extension(nid))
+    }
+
+    fn has_extension(&self, nid: c_int) -> bool {
+        // SAFETY: the certificate is alive; -1 begins the search at its first extension.
+        unsafe { openssl_sys::X509_get_ext_by_NID(self.x509().as_ptr(), nid, -1) >= 0 }
     }
 
     fn extension_id(&self, index: c_int) -> Option<String> {

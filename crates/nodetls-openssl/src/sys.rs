@@ -4,8 +4,8 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    ASN1_INTEGER, BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509,
-    X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
+    ASN1_INTEGER, ASN1_OBJECT, BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_PARAM, SSL, SSL_CTX,
+    SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
 };
 use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
@@ -107,6 +107,11 @@ unsafe extern "C" {
     ) -> c_int;
     /// `X509_VERIFY_PARAM_set_flags(3)`.
     pub(crate) fn X509_VERIFY_PARAM_get_depth(param: *const X509_VERIFY_PARAM) -> c_int;
+    /// `X509_VERIFY_PARAM_set_flags(3)`.
+    pub(crate) fn X509_VERIFY_PARAM_add0_policy(
+        param: *mut X509_VERIFY_PARAM,
+        policy: *mut ASN1_OBJECT,
+    ) -> c_int;
     /// `X509_dup(3)`.
     pub(crate) fn NAME_CONSTRAINTS_free(constraints: *mut NAME_CONSTRAINTS);
     /// `X509_STORE_CTX_new(3)`.

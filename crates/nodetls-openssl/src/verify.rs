@@ -12,7 +12,9 @@ use foreign_types::{ForeignType, ForeignTypeRef};
 use libc::{c_int, c_ulong};
 use openssl::stack::Stack;
 use openssl::x509::X509;
-use openssl_sys::{X509_STORE_CTX, X509_V_ERR_INVALID_EXTENSION, X509_V_ERR_UNSPECIFIED, X509_V_OK};
+use openssl_sys::{
+    X509_STORE_CTX, X509_V_ERR_INVALID_EXTENSION, X509_V_ERR_UNSPECIFIED, X509_V_FLAG_POLICY_CHECK, X509_V_OK,
+};
 
 use crate::callbacks::guard;
 use crate::result::{non_null, one};
@@ -98,13 +100,18 @@ fn judge(
     settings: &VerifySettings,
     comparisons: &mut usize,
 ) -> VerifyReport {
-    ErrorStack::clear();
-    let judged = Verification::new(trust, anchors, leaf, untrusted, settings).map(|mut this| this.run());
-    ErrorStack::clear();
-    let mut report = judged.unwrap_or_else(|_| VerifyReport {
-        findings: vec![VerifyFinding { code: X509_V_ERR_UNSPECIFIED, depth: 0, certificate: None }],
-        ..VerifyReport::default()
-    });
+    let run = |settings| {
+        ErrorStack::clear();
+        let judged = Verification::new(trust, anchors, leaf, untrusted, settings).map(|mut this| this.run());
+        ErrorStack::clear();
+        judged.unwrap_or_else(|_| VerifyReport::of(X509_V_ERR_UNSPECIFIED))
+    };
+    let mut report = run(settings);
+    // RFC 5280 §4.2: a critical extension is either processed or a reason to refuse, and OpenSSL by itself does
+    // neither with these.
+    if report.findings.is_empty() && report.built.iter().any(Certificate::restricts_policies) {
+        report = run(&VerifySettings { flags: settings.flags | X509_V_FLAG_POLICY_CHECK, ..*settings });
+    }
     if report.findings.is_empty() {
         report.findings.extend(own_objection(&report.built, settings.purpose, comparisons));
     }
@@ -121,6 +128,14 @@ fn own_objection(chain: &[Certificate], purpose: Purpose, comparisons: &mut usiz
         return Some(VerifyFinding { code, depth: depth as u32, certificate });
     }
     constraints::violation(chain, purpose, comparisons)
+}
+
+impl VerifyReport {
+    /// Of a verification that could not be done.
+    fn of(code: c_int) -> Self {
+        let findings = vec![VerifyFinding { code, depth: 0, certificate: None }];
+        Self { findings, ..Self::default() }
+    }
 }
 
 /// One run of OpenSSL, with all that it refers to.
@@ -169,6 +184,13 @@ impl Verification {
         unsafe { openssl_sys::X509_VERIFY_PARAM_set_auth_level(param, level) };
         // SAFETY: as above.
         one(unsafe { openssl_sys::X509_VERIFY_PARAM_set_flags(param, settings.flags) })?;
+        if settings.flags & X509_V_FLAG_POLICY_CHECK != 0 {
+            // Any policy will do, as long as there is one: RFC 5280 §6.1.1 (c).
+            // SAFETY: OpenSSL's table of objects lives for ever, and freeing one of it does nothing.
+            let any = unsafe { openssl_sys::OBJ_nid2obj(openssl_sys::NID_any_policy) };
+            // SAFETY: the parameters belong to the context, and the object is alive.
+            one(unsafe { sys::X509_VERIFY_PARAM_add0_policy(param, any) })?;
+        }
         if let Some(depth) = settings.max_depth {
             let depth = c_int::try_from(depth).unwrap_or(c_int::MAX).min(sys::MAX_VERIFY_DEPTH);
             // SAFETY: as above.

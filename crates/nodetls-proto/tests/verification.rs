@@ -352,6 +352,26 @@ fn an_extension_that_occurs_twice_is_refused() {
     }
 }
 
+#[test]
+fn an_authority_that_requires_policies_is_obeyed() {
+    let extension = |number: u64, content: &[u8]| {
+        let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, number], content.to_vec());
+        extension.set_criticality(true);
+        extension
+    };
+    // SEQUENCE { [0] 0 }: a policy is required from here on; and the policy 1.2.3.
+    let require = extension(36, &[0x30, 3, 0x80, 1, 0]);
+    let policy = extension(32, &[0x30, 6, 0x30, 4, 6, 2, 0x2A, 3]);
+    let root = Authority::new("root");
+    let between = root.edited_intermediate("between", |params| {
+        params.custom_extensions = vec![require, policy.clone()];
+    });
+    let with = between.issue_edited(&server(), |params| params.custom_extensions = vec![policy]);
+    both_say("", &request(&with, &[between.pem()], &[&root]), &with);
+    let without = between.issue(&server());
+    both_say("NO_EXPLICIT_POLICY", &request(&without, &[between.pem()], &[&root]), &without);
+}
+
 // ---- hostile chains ----
 
 #[test]
