@@ -6,8 +6,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nodetls_proto::{
-    Certificate, Error, ProtocolVersion, Purpose, SecureContextOptions, ServerName, Side, VerifyRequest,
-    verify_chain,
+    Certificate, ClientAuthentication, Error, ProtocolVersion, Purpose, SecureContextOptions, ServerName,
+    Side, VerifyRequest, verify_chain,
 };
 use nodetls_test::pair::{self, Variation, World};
 use nodetls_test::pki::rcgen::{
@@ -265,6 +265,39 @@ fn a_root_that_forbids_the_name_does_not_hide_a_cross_signing_root() {
         in_any_order("", &identity, [between.pem(), &cross], &roots);
     }
     both_say("EXCLUDED_VIOLATION", &request(&identity, &[between.pem()], &[&forbidding]), &identity);
+}
+
+#[test]
+fn a_server_that_demands_certificates_finds_a_clients_good_chain_too() {
+    let (root, stranger) = (Authority::new("root"), Authority::new("stranger"));
+    let between = root.intermediate("between");
+    let identity = between.issue(&Leaf::client("a client"));
+    let expired = root.cross_sign("between", &between, expire);
+    let leaf = String::from_utf8(leaf_pem(&identity)).unwrap();
+    for (expected, authority, chain) in [
+        ("", &root, format!("{leaf}{expired}{}", between.pem())),
+        ("", &root, format!("{leaf}{}{expired}", between.pem())),
+        ("CERT_HAS_EXPIRED", &root, format!("{leaf}{expired}")),
+        ("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", &stranger, format!("{leaf}{}{expired}", between.pem())),
+    ] {
+        for variation in Variation::versions() {
+            let mut world = World::new(variation);
+            world.server.client_authentication = ClientAuthentication::Required;
+            world.server_context = pair::context(&pair::with_identity(
+                SecureContextOptions {
+                    ca: Some(vec![authority.pem().into()]),
+                    ..pair::context_options(variation.version)
+                },
+                pair::server_identity(),
+            ));
+            world.identify_client(&Identity { cert_pem: chain.clone(), ..identity.clone() });
+            let pair = world.driven();
+            assert_eq!(
+                (pair.server.code().as_str(), pair.server.is_secure()),
+                (expected, expected.is_empty())
+            );
+        }
+    }
 }
 
 #[test]
