@@ -255,6 +255,28 @@ fn a_twin_that_is_expired_or_leads_nowhere_or_may_not_issue_is_passed_over() {
 }
 
 #[test]
+fn revocation_counts_on_every_chain() {
+    let root = Authority::new("root");
+    let between = root.intermediate("between");
+    let identity = between.issue(&server());
+    let constrained = root.cross_sign("between", &between, constrain(&["example.com"], &[]));
+    let list = |authority: &Authority, revoked: &[&Identity]| authority.revocation_list(revoked).into_bytes();
+    // The codes are those of the chain that is built first, so that the constraint may be named instead.
+    let orders = [[between.pem(), &constrained], [&constrained, between.pem()]];
+    for (order, codes) in
+        orders.into_iter().zip([["CERT_REVOKED", "UNABLE_TO_GET_CRL"], ["PERMITTED_VIOLATION"; 2]])
+    {
+        let mut asked = request(&identity, &order, &[&root]);
+        asked.crl = vec![list(&root, &[]), list(&between, &[])];
+        both_say("", &asked, &identity);
+        asked.crl = vec![list(&root, &[]), list(&between, &[&identity])];
+        both_say(codes[0], &asked, &identity);
+        asked.crl.truncate(1);
+        both_say(codes[1], &asked, &identity);
+    }
+}
+
+#[test]
 fn a_root_that_forbids_the_name_does_not_hide_a_cross_signing_root() {
     let forbidding = Authority::edited("old root", constrain(&[], &["localhost"]));
     let root = Authority::new("new root");
