@@ -14,14 +14,17 @@ mod bio;
 mod buffer;
 mod callbacks;
 mod certificate;
+mod constraints;
 mod context;
 mod details;
 mod error;
 mod external_key;
 mod fiber;
+mod issuance;
 mod key;
 mod negotiated;
 mod ocsp;
+mod paths;
 mod result;
 mod session;
 mod ssl;
@@ -29,6 +32,7 @@ mod state;
 mod store;
 mod sys;
 mod ticket;
+mod verify;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
@@ -44,6 +48,7 @@ pub use ssl::{Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
 pub use store::{TrustStore, TrustStoreBuilder};
 pub use ticket::{TicketKey, TicketKeyRing};
+pub use verify::{Purpose, VerifySettings, verify_chain};
 
 use std::sync::Once;
 

@@ -131,7 +131,9 @@ impl Ssl {
         let done = unsafe {
             openssl_sys::SSL_ctrl(self.as_ptr(), SSL_CTRL_SET_VERIFY_CERT_STORE, 1, store.as_ptr().cast())
         };
-        one_long(done)
+        one_long(done)?;
+        self.state_mut().trust = Some(store.clone());
+        Ok(())
     }
 
     /// Asks for the peer's certificate (clients always get one) and says what its verification does.

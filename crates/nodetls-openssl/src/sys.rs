@@ -4,9 +4,10 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509,
-    X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    ASN1_INTEGER, ASN1_OBJECT, BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL,
+    SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
 };
+use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
 
 /// `OPENSSL_init_crypto(3)`.
@@ -58,6 +59,24 @@ pub(crate) type ProviderInit = unsafe extern "C" fn(
     context: *mut *mut c_void,
 ) -> c_int;
 
+/// `X509_VERIFY_PARAM_set_depth(3)`: the default, and more than any chain has.
+pub(crate) const MAX_VERIFY_DEPTH: c_int = 100;
+
+/// `struct GENERAL_SUBTREE_st` of `openssl/x509v3.h`.
+#[repr(C)]
+pub(crate) struct GENERAL_SUBTREE {
+    pub(crate) base: *mut GENERAL_NAME,
+    pub(crate) minimum: *mut ASN1_INTEGER,
+    pub(crate) maximum: *mut ASN1_INTEGER,
+}
+
+/// `struct NAME_CONSTRAINTS_st` of `openssl/x509v3.h`.
+#[repr(C)]
+pub(crate) struct NAME_CONSTRAINTS {
+    pub(crate) permitted: *mut OPENSSL_STACK,
+    pub(crate) excluded: *mut OPENSSL_STACK,
+}
+
 pub(crate) type InfoCallback = unsafe extern "C" fn(ssl: *const SSL, kind: c_int, value: c_int);
 pub(crate) type CertVerifyCallback =
     unsafe extern "C" fn(ctx: *mut X509_STORE_CTX, arg: *mut c_void) -> c_int;
@@ -94,6 +113,29 @@ unsafe extern "C" {
     );
     /// `X509_STORE_CTX_set_verify_cb(3)`.
     pub(crate) fn X509_STORE_CTX_set_verify_cb(ctx: *mut X509_STORE_CTX, callback: Option<VerifyCallback>);
+    /// `X509_STORE_CTX_get_error(3)`.
+    pub(crate) fn X509_STORE_CTX_get0_cert(ctx: *const X509_STORE_CTX) -> *mut X509;
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_set0_trusted_stack(ctx: *mut X509_STORE_CTX, trusted: *mut stack_st_X509);
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_set_default(ctx: *mut X509_STORE_CTX, name: *const c_char) -> c_int;
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_get0_param(ctx: *const X509_STORE_CTX) -> *mut X509_VERIFY_PARAM;
+    /// `BIO_get_ex_new_index(3)`: index 0 belongs to who has made the context.
+    pub(crate) fn X509_STORE_CTX_set_ex_data(
+        ctx: *mut X509_STORE_CTX,
+        index: c_int,
+        data: *mut c_void,
+    ) -> c_int;
+    /// `X509_VERIFY_PARAM_set_flags(3)`.
+    pub(crate) fn X509_VERIFY_PARAM_get_depth(param: *const X509_VERIFY_PARAM) -> c_int;
+    /// `X509_VERIFY_PARAM_set_flags(3)`.
+    pub(crate) fn X509_VERIFY_PARAM_add0_policy(
+        param: *mut X509_VERIFY_PARAM,
+        policy: *mut ASN1_OBJECT,
+    ) -> c_int;
+    /// `X509_dup(3)`.
+    pub(crate) fn NAME_CONSTRAINTS_free(constraints: *mut NAME_CONSTRAINTS);
     /// `X509_STORE_CTX_new(3)`.
     pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
     /// `X509_STORE_add_cert(3)`.

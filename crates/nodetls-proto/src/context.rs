@@ -19,7 +19,7 @@ use crate::trust::{DefaultAuthorities, Trust, TrustParts};
 use crate::version::ProtocolVersion;
 
 /// OpenSSL's security level where the options do not ask for less: RSA and DH from 2048 bits, no SHA-1.
-const SECURITY_LEVEL: u32 = 2;
+pub(crate) const SECURITY_LEVEL: u32 = 2;
 
 /// The numbers of `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384` and `ecdsa_secp521r1_sha512` (RFC 8446 §4.2.3).
 const ECDSA_SCHEMES: [u16; 3] = [0x0403, 0x0503, 0x0603];

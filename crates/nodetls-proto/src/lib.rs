@@ -24,6 +24,7 @@ mod session;
 mod signature;
 mod ticket;
 mod trust;
+mod verification;
 mod version;
 
 pub use certificate::{Certificate, PublicKeyDetails};
@@ -54,4 +55,5 @@ pub use session::Session;
 pub use signature::SignatureScheme;
 pub use ticket::{TicketKeyLayout, TicketKeys};
 pub use trust::{DefaultAuthorities, root_certificates};
+pub use verification::{Purpose, Verified, VerifyRequest, verify_chain};
 pub use version::{ProtocolVersion, UnknownVersion};

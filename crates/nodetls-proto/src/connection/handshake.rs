@@ -20,6 +20,7 @@ use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, OcspStapling, Side, alpn_wire_form};
 use crate::secret::SecretBytes;
 use crate::session::{Session, client_binding};
+use crate::verification::{self, verify_error};
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`: OpenSSL's account of a refusal that was decided here.
 const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
@@ -157,17 +158,13 @@ impl Connection {
 
     /// What the default would object to the peer: the chain first, then the name.
     fn objection(&self) -> Option<Error> {
-        let (ssl, side) = (self.ssl()?, self.side());
-        if let Some(finding) = self.chain_finding(ssl) {
-            return Some(Error::Verify(Arc::new(verify_error(&finding, side))));
-        }
-        match &self.role {
-            Role::Client(options) if !options.dangerous_skip_name_check => {
-                let leaf = self.peer_certificates().into_iter().next()?;
-                leaf.check_server_identity(&options.server_name.to_string()).err()
-            }
+        let finding = self.chain_finding(self.ssl()?);
+        let name = match &self.role {
+            Role::Client(options) if !options.dangerous_skip_name_check => Some(&options.server_name),
             _ => None,
-        }
+        };
+        let leaf = self.peer_certificates().into_iter().next();
+        verification::objection(finding.as_ref(), leaf.as_ref(), name, self.side())
     }
 
     fn chain_finding(&self, ssl: &Ssl) -> Option<VerifyFinding> {
@@ -361,10 +358,6 @@ impl Connection {
 pub(super) struct Alerts {
     pub(super) sent: Option<AlertDescription>,
     pub(super) received: Option<AlertDescription>,
-}
-
-fn verify_error(finding: &VerifyFinding, side: Side) -> VerifyError {
-    VerifyError::new(finding.code, finding.depth, finding.certificate.clone().map(Certificate), side)
 }
 
 fn sign_failed(reason: &str) -> Error {
