@@ -70,4 +70,8 @@ pub(crate) struct State {
     pub(crate) verify_answer: Option<Result<(), i32>>,
     pub(crate) report: Option<VerifyReport>,
     pub(crate) findings: Vec<VerifyFinding>,
+    /// How many chains have been verified so far.
+    pub(crate) verifications: u32,
+    /// How many handshakes have begun so far.
+    pub(crate) handshakes: u32,
 }

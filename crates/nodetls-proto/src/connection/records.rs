@@ -25,6 +25,9 @@ impl Connection {
     /// # Errors
     /// The error that the connection has failed with, each time.
     pub fn read_plaintext(&mut self, mut target: impl BufMut) -> Result<Read, Error> {
+        if let Some(read) = self.read_withheld(&mut target) {
+            return read;
+        }
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
@@ -53,6 +56,9 @@ impl Connection {
             }
             Ok(Progress::WantRead) => {
                 self.after_records();
+                if let Some(error) = &self.error {
+                    return Err(error.clone());
+                }
                 Ok(if eof && self.open_question.is_none() { Read::Truncated } else { Read::Blocked })
             }
             Ok(other) => Err(self.broken(other)),
@@ -76,6 +82,9 @@ impl Connection {
         }
         if self.close_notify_sent {
             return Err(Error::ApiMisuse("write after close_notify was sent"));
+        }
+        if self.is_write_held_up() {
+            return Ok(0);
         }
         let mut taken = 0;
         while taken < bytes.len() && !self.is_backlogged() && self.open_question.is_none() {
@@ -116,7 +125,7 @@ impl Connection {
 
     /// Whether received bytes wait to be read, so that [`Connection::read_plaintext`] is worth a call.
     pub fn has_received(&self) -> bool {
-        self.received().is_some_and(|received| !received.is_empty())
+        self.renegotiation.has_withheld() || self.received().is_some_and(|received| !received.is_empty())
     }
 
     /// Whether as much ciphertext waits to be sent as may.
@@ -124,12 +133,13 @@ impl Connection {
         self.waiting_to_be_sent() >= TRANSMIT_HIGH_WATER
     }
 
-    fn waiting_to_be_sent(&self) -> usize {
+    pub(super) fn waiting_to_be_sent(&self) -> usize {
         self.ssl().map_or(0, |ssl| ssl.transmit().len())
     }
 
     /// Notes what came along with records: sessions, key material, alerts.
     fn after_records(&mut self) {
+        self.observe_renegotiation();
         if !self.ssl().is_some_and(Ssl::has_recorded) {
             return;
         }
@@ -140,14 +150,14 @@ impl Connection {
         }
     }
 
-    fn failed(&mut self, stack: &nodetls_openssl::ErrorStack) -> Error {
+    pub(super) fn failed(&mut self, stack: &nodetls_openssl::ErrorStack) -> Error {
         let alerts = self.harvest();
         let error = self.classify(stack, alerts);
         self.fail(error.clone());
         error
     }
 
-    fn broken(&mut self, progress: Progress<usize>) -> Error {
+    pub(super) fn broken(&mut self, progress: Progress<usize>) -> Error {
         let error = Error::bug(format_args!("a record operation wants {progress:?}"));
         self.fail(error.clone());
         error
