@@ -14,6 +14,7 @@ mod ends;
 mod halves;
 mod hostile;
 mod limits;
+mod renegotiation;
 mod server_close;
 mod transports;
 mod world;
