@@ -365,6 +365,47 @@ fn a_transport_that_ends_in_a_renegotiation_is_a_truncation() {
 }
 
 #[test]
+fn a_goodbye_amid_a_renegotiation_is_said_at_its_end() {
+    for variation in variations() {
+        for side in SIDES {
+            let mut pair = World::new(variation).connected();
+            pair.client.connection.renegotiate(RenegotiateOptions::default()).unwrap();
+            while pair.client.connection.poll_event().is_some() {}
+            if side == Side::Server {
+                // It has answered the client's hello and waits for the rest.
+                let hello = pair.client.connection.poll_transmit().unwrap().to_vec();
+                pair.client.connection.transmitted(hello.len());
+                assert_eq!(pair.server.connection.handle_ciphertext(&hello), hello.len());
+                let read = pair.server.connection.read_plaintext(&mut [0; 10][..]).unwrap();
+                assert_eq!(read, Read::Blocked);
+            }
+            pair.peer(side).connection.send_close_notify();
+            assert!(pair.peer(side).connection.is_close_notify_pending(), "{side:?}: {variation:?}");
+            pair.drive();
+            assert!(!pair.peer(side).connection.is_close_notify_pending());
+            for peer in [&pair.client, &pair.server] {
+                assert_eq!((renegotiations(peer), peer.failure().is_none()), (1, true), "{variation:?}");
+            }
+            assert_eq!(pair.peer(other(side)).ended, Some(Read::Closed), "{side:?}: {variation:?}");
+            pair.close(side);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_to_a_peer_that_went_away_amid_a_renegotiation() {
+    let mut pair = World::new(plain()).connected();
+    pair.client.connection.renegotiate(RenegotiateOptions::default()).unwrap();
+    while pair.client.connection.poll_event().is_some() {}
+    assert_eq!(pair.client.connection.write_plaintext(b"waits").unwrap(), 0);
+    pair.client.connection.handle_eof();
+    while pair.client.connection.poll_event().is_some() {}
+    assert_eq!(pair.client.connection.write_plaintext(b"in vain").unwrap_err().code(), "ECONNRESET");
+    pair.client.connection.send_close_notify();
+    assert!(!pair.client.connection.is_close_notify_pending());
+}
+
+#[test]
 fn both_sides_may_ask_at_the_same_time() {
     for variation in variations().filter(|variation| variation.answers == Answers::Unasked) {
         let mut pair = World::new(variation).connected();

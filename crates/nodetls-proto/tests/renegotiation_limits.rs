@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use nodetls_proto::{
     DEFAULT_CLIENT_RENEG_LIMIT, DEFAULT_CLIENT_RENEG_WINDOW, DEFAULT_HANDSHAKE_TIMEOUT, Error, Event,
-    OcspStapling, ProtocolVersion, RenegotiateOptions, SecureContextOptions, Side,
+    OcspStapling, ProtocolVersion, Read, RenegotiateOptions, SecureContextOptions, Side,
 };
 use nodetls_test::pair::{
-    Pair, Peer, Variation, World, context, context_options, server_identity, with_identity,
+    Delivery, Pair, Peer, Variation, World, context, context_options, server_identity, with_identity,
 };
 
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -170,6 +170,44 @@ fn a_renegotiation_that_is_done_leaves_no_time_limit_behind() {
         tell_time(&mut pair, DEFAULT_CLIENT_RENEG_WINDOW * 10);
         pair.send(Side::Client, b"still here");
         assert_eq!(pair.peer(side).connection.poll_timeout(), None);
+    }
+}
+
+// ---- faults ----
+
+#[test]
+fn a_renegotiation_that_is_tampered_with_fails() {
+    for side in SIDES {
+        for position in (0..400).step_by(9) {
+            let mut pair = World::new(plain()).connected();
+            let sent = pair.client.sent;
+            pair.tamper(Side::Client, sent + position, 0x20);
+            pair.peer(side).connection.renegotiate(RenegotiateOptions::default()).unwrap();
+            pair.drive();
+            assert_eq!(renegotiations(&pair.server), 0, "{position}");
+        }
+    }
+}
+
+#[test]
+fn a_transport_that_ends_anywhere_in_a_renegotiation_ends_the_wait() {
+    let variation = Variation { delivery: Delivery::Odd, ..plain() };
+    for asking in SIDES {
+        for cutting in SIDES {
+            for steps in (0..300).step_by(7) {
+                let mut pair = World::new(variation).connected();
+                pair.peer(asking).connection.renegotiate(RenegotiateOptions::default()).unwrap();
+                for _ in 0..steps {
+                    pair.step();
+                }
+                pair.cut(cutting);
+                pair.drive();
+                let peer = pair.peer(other(cutting));
+                assert!(!peer.connection.is_renegotiating(), "{asking:?}, {cutting:?}: {steps}");
+                let is_over = peer.connection.error().is_some() || peer.ended == Some(Read::Truncated);
+                assert!(is_over, "{asking:?}, {cutting:?}: {steps}");
+            }
+        }
     }
 }
 

@@ -210,6 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.send_close_notify();
+        ready!(self.poll_goodbye(cx))?;
         ready!(self.poll_flush(cx))?;
         let waker = self.waker.register(Task::Writer, cx);
         match ready!(Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(&waker))) {
@@ -282,6 +283,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Brings a renegotiation to its end, amid which nobody can say goodbye.
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waker = self.waker.register(Task::Writer, cx);
+        let cx = &mut Context::from_waker(&waker);
+        while self.connection.is_close_notify_pending() {
+            self.dispatch_events();
+            if self.connection.is_close_notify_pending() {
+                ready!(self.poll_progress(cx))?;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     // ---- the steps ----

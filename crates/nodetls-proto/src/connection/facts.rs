@@ -183,7 +183,7 @@ impl Connection {
 
     /// Like [`Connection::established`], but not while a renegotiation makes another session whose keys are not agreed.
     fn settled(&self) -> Option<&Ssl> {
-        self.established().filter(|ssl| !ssl.is_in_handshake())
+        self.established().filter(|ssl| !(ssl.is_renegotiating() && ssl.is_in_handshake()))
     }
 
     fn established(&self) -> Option<&Ssl> {

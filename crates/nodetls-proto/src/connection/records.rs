@@ -75,7 +75,7 @@ impl Connection {
     ///
     /// # Errors
     /// The error that the connection has failed with; [`Error::ApiMisuse`] after
-    /// [`Connection::send_close_notify`].
+    /// [`Connection::send_close_notify`]; [`Error::Truncated`] when the peer has gone amid a renegotiation.
     pub fn write_plaintext(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -83,7 +83,7 @@ impl Connection {
         if self.close_notify_sent {
             return Err(Error::ApiMisuse("write after close_notify was sent"));
         }
-        if self.is_write_held_up() {
+        if self.is_write_held_up()? {
             return Ok(0);
         }
         let mut taken = 0;
@@ -100,21 +100,25 @@ impl Connection {
     }
 
     /// Says to the peer that no more data follows (RFC 8446 §6.1). Reading goes on until the peer's own
-    /// `close_notify`. Before the handshake is done there is nothing to say, and the connection just ends.
-    /// More than once is no error.
+    /// `close_notify`. Before the handshake is done there is nothing to say, and the connection just ends. Amid a
+    /// renegotiation it is said at its end. More than once is no error.
     pub fn send_close_notify(&mut self) {
         if self.close_notify_sent {
             return;
         }
         self.close_notify_sent = true;
-        match &mut self.phase {
-            Phase::Open(ssl) => {
-                // A connection that can no longer say goodbye has failed; whoever reads next is told so.
-                if let Err(stack) = ssl.close_notify() {
-                    self.failed(&stack);
-                }
-            }
-            _ => self.end(),
+        if !self.is_open() {
+            self.end();
+        } else if !self.put_off_goodbye() {
+            self.say_goodbye();
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self) {
+        let Phase::Open(ssl) = &mut self.phase else { return };
+        // A connection that can no longer say goodbye has failed; whoever reads next is told so.
+        if let Err(stack) = ssl.close_notify() {
+            self.failed(&stack);
         }
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Renegotiation {
     /// OpenSSL has used up all that was received.
     starved: bool,
     disabled: bool,
+    /// This side's `close_notify` waits for the end of a handshake.
+    close_is_due: bool,
     /// How many renegotiations the peer has begun in the current window.
     count: u32,
     window_end: Option<Instant>,
@@ -75,6 +77,7 @@ impl Renegotiation {
             suspended: false,
             starved: false,
             disabled: false,
+            close_is_due: false,
             count: 0,
             window_end: None,
             deadline: None,
@@ -135,7 +138,7 @@ impl Connection {
     /// so does the time limit of handshakes. Data is read and written meanwhile as far as the protocol lets it.
     ///
     /// The peer's certificate is judged as in the first handshake, and what the connection tells about the peer changes
-    /// with it. A peer may also close the connection instead, or refuse (`ERR_SSL_NO_RENEGOTIATION`).
+    /// with it. Data that the peer has sent before can still be there to be read afterwards. A peer may also close the connection instead, or refuse (`ERR_SSL_NO_RENEGOTIATION`).
     ///
     /// # Errors
     /// [`Error::Renegotiation`] where it is not possible: the version is TLS 1.3, it was disabled, or the peer does not
@@ -227,6 +230,11 @@ impl Connection {
         let is_over = self.close_notify_received || (self.eof && self.renegotiation.starved);
         let done = |step: &Step| matches!(step, Step::Renegotiated | Step::ClientAuthenticated);
         (self.renegotiation.is_under_way() && !is_over) || self.steps.iter().any(done)
+    }
+
+    /// Whether `close_notify` waits for the end of a renegotiation, amid which it cannot be said.
+    pub fn is_close_notify_pending(&self) -> bool {
+        self.renegotiation.close_is_due && self.is_renegotiating()
     }
 
     fn check_version(&self, fits: impl FnOnce(ProtocolVersion) -> bool) -> Result<(), Error> {

@@ -153,6 +153,32 @@ async fn giving_up_a_renegotiation_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_shutdown_amid_a_renegotiation_says_goodbye_at_its_end() {
+    let (mut client, mut server) = old_pair(&acceptor()).await;
+    {
+        let renegotiating = client.renegotiate(AS_BEFORE);
+        tokio::pin!(renegotiating);
+        assert!(futures_util::poll!(renegotiating.as_mut()).is_pending());
+    }
+    server.reject_truncated();
+    let serving = tokio::spawn(async move { drain(&mut server).await });
+    within(client.shutdown()).await.unwrap();
+    assert!(within(serving).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_amid_a_renegotiation_ends_with_a_peer_that_goes_away() {
+    let (mut client, server) = old_pair(&acceptor()).await;
+    {
+        let renegotiating = client.renegotiate(AS_BEFORE);
+        tokio::pin!(renegotiating);
+        assert!(futures_util::poll!(renegotiating.as_mut()).is_pending());
+    }
+    drop(server);
+    within(client.write_all(b"in vain")).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn the_limit_and_its_window_are_the_servers() {
     tokio::time::pause();
     let acceptor =

@@ -118,6 +118,9 @@ impl Connection {
             _ => Step::Renegotiated,
         });
         self.has_input = true;
+        if std::mem::take(&mut self.renegotiation.close_is_due) {
+            self.say_goodbye();
+        }
     }
 
     /// Lets OpenSSL go on with what is under way, and keeps the data that comes along.
@@ -205,9 +208,25 @@ impl Connection {
         Some(Ok(if is_over { Read::Truncated } else { Read::Blocked }))
     }
 
+    /// Puts off this side's goodbye for as long as nothing can be written; whether it has to be.
+    pub(in crate::connection) fn put_off_goodbye(&mut self) -> bool {
+        self.renegotiation.close_is_due = self.is_amid_handshake();
+        self.renegotiation.close_is_due
+    }
+
     /// Whether nothing can be written before handshake messages have come.
-    pub(in crate::connection) fn is_write_held_up(&self) -> bool {
-        let Phase::Open(ssl) = &self.phase else { return true };
+    ///
+    /// # Errors
+    /// When they will never come.
+    pub(in crate::connection) fn is_write_held_up(&self) -> Result<bool, Error> {
+        match self.is_amid_handshake() {
+            true if !self.is_renegotiating() => Err(Error::Truncated { during_handshake: true }),
+            held_up => Ok(held_up),
+        }
+    }
+
+    fn is_amid_handshake(&self) -> bool {
+        let Phase::Open(ssl) = &self.phase else { return false };
         match &self.renegotiation.under_way {
             // Written now, data would begin the renegotiation outside of a read.
             Some(Exchange::Asked { handshakes }) if ssl.handshakes() == *handshakes => true,
