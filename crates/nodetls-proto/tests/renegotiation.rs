@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use nodetls_proto::{
-    ClientAuthentication, Event, OcspStapling, ProtocolVersion, QuestionKind, Questions, Read,
-    RenegotiateOptions, Side, VerifyPeerAnswer,
+    ClientAuthentication, DEFAULT_HANDSHAKE_TIMEOUT, Event, OcspStapling, ProtocolVersion, QuestionKind,
+    Questions, Read, RenegotiateOptions, Side, VerifyPeerAnswer,
 };
 use nodetls_test::pair::{Answers, Pair, Peer, Variation, World, client_identity, name, server_identity};
 use nodetls_test::pki::{Identity, Leaf};
@@ -316,6 +318,21 @@ fn the_program_refuses_the_peer_the_second_time() {
         assert_eq!(pair.peer(side).code(), "ERR_TLS_PEER_REJECTED", "{side:?}");
         assert_eq!(renegotiations(pair.peer(other(side))), 0);
         assert!(!pair.peer(other(side)).connection.is_renegotiating());
+    }
+}
+
+#[test]
+fn the_time_limit_of_a_renegotiation_holds_for_the_programs_verdict_too() {
+    for side in SIDES {
+        let (mut pair, event) = ask_about_peer(side);
+        let connection = &mut pair.peer(side).connection;
+        let begun = connection.poll_timeout().unwrap() + Duration::from_secs(1);
+        connection.handle_timeout(begun);
+        connection.handle_timeout(begun + DEFAULT_HANDSHAKE_TIMEOUT - Duration::from_nanos(1));
+        assert!(connection.error().is_none());
+        connection.handle_timeout(begun + DEFAULT_HANDSHAKE_TIMEOUT);
+        assert_eq!(connection.error().unwrap().code(), "ERR_TLS_HANDSHAKE_TIMEOUT", "{side:?}");
+        drop(event);
     }
 }
 

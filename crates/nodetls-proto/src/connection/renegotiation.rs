@@ -114,18 +114,20 @@ impl Renegotiation {
     pub(super) fn end(&mut self) {
         self.withheld.refuse();
         self.finish();
+        self.deadline = None;
         self.window_end = None;
         self.needs_time = false;
     }
 
+    /// The messages are exchanged; the time limit holds until the peer is judged.
     fn finish(&mut self) -> Option<Exchange> {
-        self.deadline = None;
         self.suspended = false;
         self.under_way.take()
     }
 
     /// The peer is accepted, and with it what it has sent.
     pub(super) fn accept(&mut self) {
+        self.deadline = None;
         self.withheld.accept();
     }
 }
@@ -305,13 +307,14 @@ impl Connection {
             Role::Client(options) => (options.renegotiation_window, options.handshake_timeout),
             Role::Server(options) => (options.renegotiation_window, options.handshake_timeout),
         };
+        let is_renegotiating = self.is_renegotiating();
         let state = &mut self.renegotiation;
         state.last_time = now;
         if std::mem::take(&mut state.needs_time) {
             if state.count > 0 {
                 state.window_end = state.window_end.or_else(|| now.checked_add(window));
             }
-            if state.is_under_way() {
+            if is_renegotiating {
                 state.deadline = state.deadline.or_else(|| limit.and_then(|limit| now.checked_add(limit)));
             }
         }
