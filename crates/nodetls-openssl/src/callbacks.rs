@@ -49,8 +49,8 @@ pub(crate) unsafe extern "C" fn select_alpn(
     ssl: *mut SSL,
     out: *mut *const c_uchar,
     out_length: *mut c_uchar,
-    _offered: *const c_uchar,
-    _offered_length: c_uint,
+    offered: *const c_uchar,
+    offered_length: c_uint,
     _arg: *mut c_void,
 ) -> c_int {
     guard(openssl_sys::SSL_TLSEXT_ERR_ALERT_FATAL, || {
@@ -59,12 +59,30 @@ pub(crate) unsafe extern "C" fn select_alpn(
             return openssl_sys::SSL_TLSEXT_ERR_NOACK;
         };
         let Ok(length) = u8::try_from(protocol.len()) else { return openssl_sys::SSL_TLSEXT_ERR_ALERT_FATAL };
+        // SAFETY: OpenSSL passes that many readable bytes, which live for this call.
+        let offered = unsafe { std::slice::from_raw_parts(offered, offered_length as usize) };
+        // A client that renegotiates may offer something else than in its first handshake.
+        if !is_offered(offered, protocol) {
+            return openssl_sys::SSL_TLSEXT_ERR_NOACK;
+        }
         // SAFETY: both are OpenSSL's own out parameters; it copies the bytes before the state can change.
         unsafe { out.write(protocol.as_ptr()) };
         // SAFETY: as above.
         unsafe { out_length.write(length) };
         openssl_sys::SSL_TLSEXT_ERR_OK
     })
+}
+
+/// Whether a protocol is in a list in wire form (RFC 7301 §3.1).
+fn is_offered(mut list: &[u8], protocol: &[u8]) -> bool {
+    while let Some((length, rest)) = list.split_first() {
+        let Some((offered, rest)) = rest.split_at_checked(usize::from(*length)) else { return false };
+        if offered == protocol {
+            return true;
+        }
+        list = rest;
+    }
+    false
 }
 
 /// The core chose the context before OpenSSL was asked; answering OK makes OpenSSL note the name in the session.
@@ -119,6 +137,14 @@ pub(crate) unsafe extern "C" fn key_log(ssl: *const SSL, line: *const c_char) {
 }
 
 pub(crate) unsafe extern "C" fn info(ssl: *const SSL, kind: c_int, value: c_int) {
+    if kind == sys::SSL_CB_HANDSHAKE_START {
+        return guard((), || {
+            // SAFETY: OpenSSL passes the SSL of the current call.
+            if let Some(state) = unsafe { state(ssl) } {
+                state.handshakes = state.handshakes.wrapping_add(1);
+            }
+        });
+    }
     if kind != sys::SSL_CB_READ_ALERT && kind != sys::SSL_CB_WRITE_ALERT {
         return;
     }
@@ -222,6 +248,7 @@ unsafe fn run_verification(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) -> Option<(O
     let report = verify::verify_chain(state.trust.as_ref()?, &leaf, &presented, &settings);
     let trusted = report.findings.is_empty();
     state.report = Some(report);
+    state.verifications = state.verifications.wrapping_add(1);
     Some((state.on_verify, trusted))
 }
 

@@ -110,12 +110,12 @@ impl Ssl {
         &self.ssl
     }
 
-    fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         // SAFETY: `self` owns the state; `&self` excludes the methods that let OpenSSL run.
         unsafe { self.state.as_ref() }
     }
 
-    fn state_mut(&mut self) -> &mut State {
+    pub(crate) fn state_mut(&mut self) -> &mut State {
         // SAFETY: as above, exclusively.
         unsafe { self.state.as_mut() }
     }
@@ -146,6 +146,12 @@ impl Ssl {
             SslVerifyMode::PEER
         };
         self.ssl.set_verify(mode);
+    }
+
+    /// Asks for no certificate of a client any more.
+    pub fn forgo_certificate(&mut self) {
+        self.state_mut().on_verify = OnVerify::Record;
+        self.ssl.set_verify(SslVerifyMode::NONE);
     }
 
     /// The server name that a client sends (RFC 6066 §3).
@@ -245,6 +251,10 @@ impl Ssl {
     }
 
     // ---- driving ----
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
 
     fn run(&mut self, operation: impl FnOnce(*mut SSL) -> c_int) -> Result<Progress, ErrorStack> {
         if self.failed {

@@ -77,4 +77,8 @@ pub(crate) struct State {
     pub(crate) sign_answer: Option<Result<Vec<u8>, ()>>,
     /// Whom the verification of the peer's chain trusts.
     pub(crate) trust: Option<TrustStore>,
+    /// How many chains have been verified so far.
+    pub(crate) verifications: u32,
+    /// How many handshakes have begun so far.
+    pub(crate) handshakes: u32,
 }

@@ -22,7 +22,16 @@ pub(crate) const SSL_CTRL_SET_RETRY_VERIFY: c_int = 136;
 pub(crate) const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
 
 /// `SSL_CTX_set_options(3)`.
-pub(crate) const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
+pub(crate) const SSL_OP_ALLOW_CLIENT_RENEGOTIATION: u64 = 1 << 8;
+/// `SSL_CTX_set_options(3)`.
+pub(crate) const SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION: u64 = 1 << 16;
+/// `SSL_get_secure_renegotiation_support(3)`, a macro over `SSL_ctrl`.
+pub(crate) const SSL_CTRL_GET_RI_SUPPORT: c_int = 76;
+
+/// `SSL_key_update(3)`.
+pub(crate) const SSL_KEY_UPDATE_NOT_REQUESTED: c_int = 0;
+/// `SSL_key_update(3)`.
+pub(crate) const SSL_KEY_UPDATE_REQUESTED: c_int = 1;
 
 /// `SSL_CTX_set_session_cache_mode(3)`: both sides, and nothing kept or flushed by OpenSSL itself.
 pub(crate) const SESSION_CACHE_CALLBACKS_ONLY: c_long = 0x0001 | 0x0002 | 0x0080 | 0x0300;
@@ -31,6 +40,9 @@ pub(crate) const SESSION_CACHE_CALLBACKS_ONLY: c_long = 0x0001 | 0x0002 | 0x0080
 pub(crate) const SSL_CB_READ_ALERT: c_int = 0x4004;
 /// `SSL_CTX_set_info_callback(3)`.
 pub(crate) const SSL_CB_WRITE_ALERT: c_int = 0x4008;
+
+/// `SSL_CTX_set_info_callback(3)`.
+pub(crate) const SSL_CB_HANDSHAKE_START: c_int = 0x10;
 
 /// `SSL_set_shutdown(3)`.
 pub(crate) const SSL_SENT_AND_RECEIVED_SHUTDOWN: c_int = 1 | 2;
@@ -161,6 +173,22 @@ unsafe extern "C" {
     -> c_int;
     /// `SSL_CTX_set_options(3)`.
     pub(crate) fn SSL_set_options(ssl: *mut SSL, options: u64) -> u64;
+    /// `SSL_CTX_set_options(3)`.
+    pub(crate) fn SSL_clear_options(ssl: *mut SSL, options: u64) -> u64;
+    /// `SSL_CTX_set_options(3)`.
+    pub(crate) fn SSL_get_options(ssl: *const SSL) -> u64;
+    /// `SSL_key_update(3)`.
+    pub(crate) fn SSL_key_update(ssl: *mut SSL, kind: c_int) -> c_int;
+    /// `SSL_key_update(3)`.
+    pub(crate) fn SSL_renegotiate(ssl: *mut SSL) -> c_int;
+    /// `SSL_key_update(3)`.
+    pub(crate) fn SSL_renegotiate_pending(ssl: *const SSL) -> c_int;
+    /// `SSL_in_init(3)`.
+    pub(crate) fn SSL_in_init(ssl: *const SSL) -> c_int;
+    /// `SSL_CTX_set_verify(3)`.
+    pub(crate) fn SSL_verify_client_post_handshake(ssl: *mut SSL) -> c_int;
+    /// `SSL_CTX_set_verify(3)`.
+    pub(crate) fn SSL_set_post_handshake_auth(ssl: *mut SSL, value: c_int);
     /// `SSL_CTX_set_session_ticket_cb(3)`.
     pub(crate) fn SSL_SESSION_set1_ticket_appdata(
         session: *mut SSL_SESSION,

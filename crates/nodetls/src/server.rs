@@ -64,6 +64,21 @@ impl ServerBuilder {
         self
     }
 
+    /// How many renegotiations a client may begin in each window (TLS 1.2); one more ends its connection with
+    /// `ERR_TLS_SESSION_ATTACK`. Default: 3. Node: `tls.CLIENT_RENEG_LIMIT`.
+    #[must_use]
+    pub fn renegotiation_limit(mut self, count: u32) -> Self {
+        self.options.renegotiation_limit = count;
+        self
+    }
+
+    /// The length of that window. Default: 600 s. Node: `tls.CLIENT_RENEG_WINDOW`.
+    #[must_use]
+    pub fn renegotiation_window(mut self, window: Duration) -> Self {
+        self.options.renegotiation_window = window;
+        self
+    }
+
     /// The keys of session tickets, which all servers of a fleet share. Default: random ones of this server.
     /// Node: `ticketKeys`.
     #[must_use]
