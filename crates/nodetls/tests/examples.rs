@@ -114,6 +114,23 @@ async fn hyper_https_answers_a_request() {
 }
 
 #[tokio::test]
+async fn hyper_pool_sends_both_requests_over_one_http2_connection() {
+    let lines = ["HTTP/2.0: hello from /a over connection 1", "HTTP/2.0: hello from /b over connection 1"];
+    says("hyper_pool", &lines).await;
+}
+
+#[tokio::test]
+async fn reload_uses_renewed_files_and_refuses_broken_ones() {
+    let lines = [
+        "renewed: the files are in use",
+        "clients get the new certificate",
+        "broken: the files are refused, ERR_OSSL_X509_KEY_VALUES_MISMATCH",
+        "clients get the last good certificate",
+    ];
+    says("reload", &lines).await;
+}
+
+#[tokio::test]
 async fn axum_https_answers_a_request() {
     says("axum_https", &["hello over TLSv1.3"]).await;
 }
