@@ -36,11 +36,13 @@ Examples:
   nodetls serve --cert a.pem --key a.key --sni b.example:b.pem:b.key --request-cert required \
 --ca clients.pem
       two names, and only clients with a certificate of that authority
+  nodetls serve --cert /etc/tls/tls.crt --key /etc/tls/tls.key --reload
+      renewed certificates are used as soon as they are there
 
 The first line on standard output is `listening on ADDRESS:PORT`. Each connection and each failed
 handshake is one line on standard error. With --json each line is an object whose `event` is listening,
-throwaway, connection, handshakeError or connectionError; a connection has the members that
-`nodetls connect --help` lists, and `peer`.
+throwaway, connection, handshakeError, connectionError, reload or reloadError; a connection has the
+members that `nodetls connect --help` lists, and `peer`.
 
 SIGINT and SIGTERM stop the server: it takes no new connections, waits up to 10 s for the others to end,
 and exits with 0; a second signal ends it at once.
@@ -148,6 +150,11 @@ pub(crate) struct ServeArgs {
     /// Authorities that clients' certificates may come from, in PEM; repeatable.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
+    /// Look at the files of --cert, --key, --pfx, --ca and --sni every so often [default: 10], and at once on SIGHUP;
+    /// changed ones are used without a restart, broken ones are refused.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) reload: Option<u64>,
     /// Whether to ask clients for a certificate. `optional` lets in clients without an acceptable one, too.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) request_cert: RequestCert,

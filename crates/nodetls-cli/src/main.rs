@@ -15,6 +15,7 @@ mod failure;
 mod files;
 mod key_log;
 mod output;
+mod reload;
 mod serve;
 mod throwaway;
 mod verify;

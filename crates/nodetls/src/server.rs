@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use nodetls_proto::{
@@ -255,6 +255,10 @@ impl Acceptor {
         Arc::make_mut(&mut self.current().1).ticket_keys = Some(keys);
     }
 
+    pub(crate) fn downgrade(&self) -> WeakAcceptor {
+        WeakAcceptor(Arc::downgrade(&self.shared))
+    }
+
     /// How many connections there are, handshakes included. Node: `server.getConnections`.
     pub fn connections(&self) -> usize {
         *self.shared.connections.borrow()
@@ -264,6 +268,15 @@ impl Acceptor {
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Acceptor").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+/// An acceptor that may be gone.
+pub(crate) struct WeakAcceptor(Weak<Shared>);
+
+impl WeakAcceptor {
+    pub(crate) fn upgrade(&self) -> Option<Acceptor> {
+        self.0.upgrade().map(|shared| Acceptor { shared })
     }
 }
 
