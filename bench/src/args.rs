@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::Outcome;
+use crate::load::{Load, Measure};
 use crate::servers::Implementation;
 
 pub(crate) const USAGE: &str = "\
@@ -15,6 +16,8 @@ pub(crate) enum Command {
         effort: Effort,
         format: Format,
     },
+    /// Run as the client of a server in JavaScript; not for people.
+    Load(Load),
     /// Run as the server of the measure of idle connections; not for people.
     IdleServer(Implementation),
     Help,
@@ -68,6 +71,11 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
     if let ["idle-server", name] = arguments[..] {
         let implementation = Implementation::by_name(name).ok_or_else(|| USAGE.to_owned())?;
         return Ok(Command::IdleServer(implementation));
+    }
+    if let ["load", measure, address, authority, count] = arguments[..] {
+        let measure = Measure::by_name(measure).ok_or_else(|| USAGE.to_owned())?;
+        let (address, authority, count) = (address.parse()?, authority.to_owned(), count.parse()?);
+        return Ok(Command::Load(Load { measure, address, authority, count }));
     }
     let (mut effort, mut format) = (Effort::FULL, Format::Table);
     for argument in arguments {

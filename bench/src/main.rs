@@ -39,6 +39,7 @@ mod args;
 mod client;
 mod hoard;
 mod idle_server;
+mod load;
 mod measure;
 mod payload;
 mod server_thread;
@@ -75,6 +76,7 @@ fn run(command: Command) -> Outcome<()> {
             Ok(())
         }
         Command::IdleServer(implementation) => idle_server::run(implementation),
+        Command::Load(load) => load::run(&load),
         Command::Help => {
             println!("{}", args::USAGE);
             Ok(())

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
 use napi_derive::napi;
-use nodetls_proto::{Connection, EphemeralKey, Read};
+use nodetls_proto::{Connection, EphemeralKey, KeyUpdateRequest, Read, RenegotiateOptions};
 
-use crate::context::NativeContext;
+use crate::context::{NativeContext, client_authentication};
 use crate::error::{NativeError, refused, thrown};
 use crate::event::{self, bytes};
 use crate::module::completions;
@@ -286,6 +286,40 @@ impl NativeConnection {
     fn answer_with(&mut self, env: &Env, answer: Answer) -> Result<()> {
         let Some(open) = self.open.take() else { return Err(refused("no question is open")) };
         question::answer(open, &mut self.lock(), answer).map_err(|error| thrown(env, &error))
+    }
+
+    // ---- after the handshake ----
+
+    /// Begins a new handshake on this connection (TLS 1.2); the event `renegotiated` says that it is done. On a server the
+    /// arguments say what it asks of its client from then on; on a client the second, whether the server must be acceptable.
+    #[napi]
+    pub fn renegotiate(&self, env: Env, request_cert: Option<bool>, reject_unauthorized: Option<bool>) -> Result<()> {
+        let rejects = reject_unauthorized.unwrap_or(true);
+        let options = RenegotiateOptions {
+            client_authentication: request_cert.map(|asks| client_authentication(asks, rejects)),
+            dangerous_accept_unauthorized: reject_unauthorized.map(|rejects| !rejects),
+        };
+        self.lock().renegotiate(options).map_err(|error| thrown(&env, &error))
+    }
+
+    /// From now on an attempt to renegotiate ends the connection.
+    #[napi]
+    pub fn disable_renegotiation(&self) {
+        self.lock().disable_renegotiation();
+    }
+
+    /// Makes new keys (TLS 1.3), and has the peer do so too where that is asked for.
+    #[napi]
+    pub fn update_keys(&self, env: Env, both: bool) -> Result<()> {
+        let request = if both { KeyUpdateRequest::Requested } else { KeyUpdateRequest::NotRequested };
+        self.lock().update_keys(request).map_err(|error| thrown(&env, &error))
+    }
+
+    /// Asks a client for its certificate after the handshake (TLS 1.3); the event `clientAuthenticated` says that it is done.
+    #[napi]
+    pub fn request_client_certificate(&self, env: Env, reject_unauthorized: bool) -> Result<()> {
+        let authentication = client_authentication(true, reject_unauthorized);
+        self.lock().request_client_certificate(authentication).map_err(|error| thrown(&env, &error))
     }
 
     // ---- facts ----

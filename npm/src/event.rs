@@ -30,6 +30,8 @@ pub(crate) fn describe<'env>(env: &'env Env, event: Event) -> Result<(Object<'en
             object.set("name", alert.name())?;
             named(&mut object, "alert")?
         }
+        Event::Renegotiated => named(&mut object, "renegotiated")?,
+        Event::ClientAuthenticated => named(&mut object, "clientAuthenticated")?,
         Event::Failed(error) => {
             object.set("error", NativeError::from(&error))?;
             named(&mut object, "failed")?

@@ -31,6 +31,8 @@ pub struct NativeClientOptions {
     pub skip_name_check: Option<bool>,
     /// Milliseconds; none where it is missing or 0.
     pub handshake_timeout: Option<f64>,
+    /// Whether a certificate may be asked for after the handshake (TLS 1.3).
+    pub post_handshake_auth: Option<bool>,
     /// The decisions that JavaScript takes.
     pub questions: Vec<String>,
 }
@@ -52,6 +54,7 @@ impl NativeClientOptions {
         options.dangerous_accept_unauthorized = !self.reject_unauthorized;
         options.dangerous_skip_name_check = self.skip_name_check.unwrap_or_default();
         options.handshake_timeout = milliseconds(self.handshake_timeout);
+        options.post_handshake_auth = self.post_handshake_auth.unwrap_or_default();
         options.questions = questions(&self.questions)?;
         Ok(options)
     }
@@ -70,6 +73,10 @@ pub struct NativeServerOptions {
     pub handshake_timeout: Option<f64>,
     /// Keeps sessions of different applications apart.
     pub session_id_context: Option<Buffer>,
+    /// How many renegotiations a client may begin within the window.
+    pub renegotiation_limit: Option<u32>,
+    /// Seconds.
+    pub renegotiation_window: Option<f64>,
     /// 48 bytes.
     pub ticket_keys: Option<Buffer>,
     /// The decisions that JavaScript takes.
@@ -79,7 +86,13 @@ pub struct NativeServerOptions {
 impl NativeServerOptions {
     pub(crate) fn into_options(self, env: &Env) -> Result<Arc<ServerOptions>> {
         let keys = self.ticket_keys.map(|keys| TicketKeys::from_bytes(TicketKeyLayout::Node, [&keys[..]])).transpose();
+        let default = ServerOptions::default();
         Ok(Arc::new(ServerOptions {
+            renegotiation_limit: self.renegotiation_limit.unwrap_or(default.renegotiation_limit),
+            renegotiation_window: self
+                .renegotiation_window
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .unwrap_or(default.renegotiation_window),
             alpn_protocols: protocols(self.alpn_protocols),
             client_authentication: client_authentication(self.request_cert, self.reject_unauthorized),
             handshake_timeout: milliseconds(self.handshake_timeout),

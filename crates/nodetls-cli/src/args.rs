@@ -21,6 +21,8 @@ Examples:
       TLS in front of a plain TCP service
   nodetls connect example.com:443 -n
       what does this server speak, and who is it?
+  nodetls verify --root ca.pem --name example.com leaf.pem
+      would a client accept this certificate?
 
 Errors are one line on standard error, `nodetls: CODE: message`, with the codes of Node.js. The exit
 status is 0, 1 after an error, or 2 when the arguments cannot be used.";
@@ -34,11 +36,13 @@ Examples:
   nodetls serve --cert a.pem --key a.key --sni b.example:b.pem:b.key --request-cert required \
 --ca clients.pem
       two names, and only clients with a certificate of that authority
+  nodetls serve --cert /etc/tls/tls.crt --key /etc/tls/tls.key --reload
+      renewed certificates are used as soon as they are there
 
 The first line on standard output is `listening on ADDRESS:PORT`. Each connection and each failed
 handshake is one line on standard error. With --json each line is an object whose `event` is listening,
-throwaway, connection, handshakeError or connectionError; a connection has the members that
-`nodetls connect --help` lists, and `peer`.
+throwaway, connection, handshakeError, connectionError, reload or reloadError; a connection has the
+members that `nodetls connect --help` lists, and `peer`.
 
 SIGINT and SIGTERM stop the server: it takes no new connections, waits up to 10 s for the others to end,
 and exits with 0; a second signal ends it at once.
@@ -69,6 +73,31 @@ keyType, bits}]. What there is not is null.
 Environment:
   SSLKEYLOGFILE   a file to append the connection's keys to, for Wireshark; a new one gets mode 0600";
 
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  nodetls verify --name example.com fullchain.pem
+      would a client with default options accept a server with this chain?
+  nodetls verify --root ca.pem --purpose client --crl revoked.pem client.pem
+      would a server that trusts ca.pem accept this client?
+
+The rules are those of connections, and so are the codes. The chain and the verdict go to standard output;
+a chain that is refused gives status 1.
+
+With --json each line of standard input is a request, and each line of standard output an answer, in the
+same order. A request is an object with the members
+  id             a string, given back
+  purpose        \"server\" (a client verifies a server's certificate) or \"client\"
+  leaf           PEM
+  intermediates  a list of PEM texts, as presented by the peer
+  roots          a list of PEM texts, the only trust anchors
+  name           {\"kind\": \"dns\" or \"ip\", \"value\": ...}, or null: the name is not checked
+  time           RFC 3339, or null: now
+  crls           a list of PEM texts; if there are any, the whole chain is checked for revocation
+  max_depth      the most certificates between leaf and root, or null: 100
+and an answer has id, verdict (\"accept\" or \"reject\"), stage (null, \"parse\", \"chain\" or \"name\": where
+it was rejected) and code (null, or the error's). A line that is no request is rejected with the id null.
+The status is 0 at the end of the input, whatever the verdicts are.";
+
 /// Everything on the command line.
 #[derive(Debug, Parser)]
 #[command(name = "nodetls", version = VERSION.as_str(), about = ABOUT, after_help = EXAMPLES)]
@@ -88,6 +117,9 @@ pub(crate) enum Command {
     /// Connect to a server, show who it is, and talk to it.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Box<ConnectArgs>),
+    /// Verify certificate chains as connections do.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(Box<VerifyArgs>),
 }
 
 /// Arguments of `demo`.
@@ -118,6 +150,11 @@ pub(crate) struct ServeArgs {
     /// Authorities that clients' certificates may come from, in PEM; repeatable.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
+    /// Look at the files of --cert, --key, --pfx, --ca and --sni every so often [default: 10], and at once on SIGHUP;
+    /// changed ones are used without a restart, broken ones are refused.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) reload: Option<u64>,
     /// Whether to ask clients for a certificate. `optional` lets in clients without an acceptable one, too.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) request_cert: RequestCert,
@@ -169,6 +206,52 @@ pub(crate) struct ConnectArgs {
     /// Print the facts as a JSON object on standard error.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The certificate, in PEM; intermediates may follow it.
+    #[arg(value_name = "FILE", required_unless_present = "json")]
+    pub(crate) leaf: Option<PathBuf>,
+    /// More intermediates, in PEM; repeatable.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) intermediate: Vec<PathBuf>,
+    /// Trust these authorities, in PEM, instead of Mozilla's; repeatable.
+    #[arg(long, alias = "ca", value_name = "FILE", conflicts_with_all = ["system_ca", "json"])]
+    pub(crate) root: Vec<PathBuf>,
+    /// Trust the authorities of the operating system instead of Mozilla's.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) system_ca: bool,
+    /// The host name or IP address that the certificate must be for [default: any].
+    #[arg(long, value_name = "NAME", conflicts_with = "json")]
+    pub(crate) name: Option<String>,
+    /// What the certificate is to be used for.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT", conflicts_with = "json")]
+    pub(crate) purpose: PurposeArg,
+    /// When it must be valid, as 2026-07-01T12:00:00Z [default: now].
+    #[arg(long, value_name = "TIME", conflicts_with = "json")]
+    pub(crate) time: Option<String>,
+    /// Revocation lists, in PEM; repeatable. With any, each issuer of the chain needs a current one.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) crl: Vec<PathBuf>,
+    /// The most certificates between this one and the root [default: 100].
+    #[arg(long, value_name = "NUMBER", conflicts_with = "json")]
+    pub(crate) max_depth: Option<u32>,
+    /// Also insist on what RFC 5280 asks of authorities (X509_STRICT), which many private ones do not keep to.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Answer requests, one JSON object a line, from standard input.
+    #[arg(long, conflicts_with = "leaf")]
+    pub(crate) json: bool,
+}
+
+/// What a certificate is to be used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PurposeArg {
+    #[default]
+    Server,
+    Client,
 }
 
 /// Own certificates.

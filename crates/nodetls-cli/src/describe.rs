@@ -136,6 +136,17 @@ impl Verdict {
     }
 }
 
+/// A chain and what was made of it, in several lines, the last without a line end.
+pub(crate) fn chain(certificates: &[Certificate], verdict: &str) -> String {
+    let mut text = String::new();
+    for (depth, certificate) in certificates.iter().enumerate() {
+        push_certificate(&mut text, "", depth, certificate);
+    }
+    push_row(&mut text, "", "Verification", verdict);
+    text.truncate(text.trim_end().len());
+    text
+}
+
 fn push_row(text: &mut String, indent: &str, label: &str, value: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{indent}{:<15}{}", format!("{label}:"), printable(value));

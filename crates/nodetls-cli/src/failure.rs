@@ -44,19 +44,15 @@ impl Failure {
     /// A connection that could not be made.
     pub(crate) fn connect(target: impl Display, error: &ConnectError) -> Self {
         let message = match error.tls() {
-            Some(Error::Verify(error)) => match &error.certificate {
-                Some(certificate) => {
-                    format!(
-                        "connect to {target}: {error} (at depth {}, {})",
-                        error.depth,
-                        certificate.subject()
-                    )
-                }
-                None => format!("connect to {target}: {error}"),
-            },
-            _ => format!("connect to {target}: {error}"),
+            Some(error) => format!("connect to {target}: {}", place(error)),
+            None => format!("connect to {target}: {error}"),
         };
         Self::new(error.code(), message)
+    }
+
+    /// A chain that is not acceptable.
+    pub(crate) fn verification(error: &Error) -> Self {
+        Self::new(error.code(), place(error))
     }
 
     /// A server that could not be started.
@@ -99,6 +95,17 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::new(error.code(), &error)
+    }
+}
+
+/// The error, and which certificate it is about.
+fn place(error: &Error) -> String {
+    match error {
+        Error::Verify(verify) => match &verify.certificate {
+            Some(certificate) => format!("{error} (at depth {}, {})", verify.depth, certificate.subject()),
+            None => error.to_string(),
+        },
+        _ => error.to_string(),
     }
 }
 

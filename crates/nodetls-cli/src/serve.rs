@@ -18,7 +18,7 @@ use crate::describe::Facts;
 use crate::failure::Failure;
 use crate::key_log::KeyLog;
 use crate::throwaway::Authority;
-use crate::{context, files, output};
+use crate::{context, files, output, reload};
 
 /// How long a server that is stopped waits for its connections to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -33,6 +33,10 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
     let bound = TcpListener::bind((listen.host.as_str(), listen.port)).await;
     let listener = bound.map_err(|error| Failure::io(format_args!("listen on {listen}"), error))?;
     let server = builder(args, log)?.listen(listener).map_err(|error| Failure::bind(&listen, error))?;
+    if let Some(seconds) = args.reload {
+        let options = context::options(&args.protocol, &KeyLog::from_environment()?)?;
+        reload::start(args, seconds, options, server.acceptor(), log).await?;
+    }
     log.listening(server.local_addr())?;
     tokio::select! {
         () = accept(&server, &service) => {}
@@ -85,7 +89,11 @@ fn options(args: &ServeArgs, log: Log, key_log: &KeyLog) -> Result<SecureContext
     let mut options = context::options(&args.protocol, key_log)?;
     options.ca = context::authorities(&args.ca)?;
     context::add_identity(&mut options, &args.identity)?;
-    if options.cert.is_empty() && options.pfx.is_empty() {
+    let has_files = !options.cert.is_empty() || !options.pfx.is_empty();
+    if args.reload.is_some() && !has_files {
+        return Err(Failure::usage("--reload needs --cert and --key, or --pfx"));
+    }
+    if !has_files {
         add_throwaway(args, log, &mut options)?;
     } else if args.request_cert == RequestCert::Required && args.ca.is_empty() && options.pfx.is_empty() {
         // Otherwise whoever has a certificate of any public authority would come in.
@@ -180,7 +188,7 @@ impl ServerCallbacks for Observer {
 
 /// Lines for people or for programs.
 #[derive(Clone, Copy)]
-struct Log {
+pub(crate) struct Log {
     json: bool,
 }
 
@@ -190,7 +198,7 @@ impl Log {
         output::out(&if self.json { object.to_string() } else { format!("listening on {address}") })
     }
 
-    fn event(self, name: &str, text: &str, mut object: Value) {
+    pub(crate) fn event(self, name: &str, text: &str, mut object: Value) {
         if !self.json {
             return output::err(text);
         }

@@ -12,13 +12,11 @@ use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void};
 use openssl_sys::{SSL, SSL_SESSION, X509_STORE_CTX};
 use zeroize::Zeroizing;
 
-use crate::state::{AlertRecord, OnVerify, State, VerifyFinding, VerifyReport};
-use crate::{Certificate, Session, certificate, sys};
+use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
+use crate::{Certificate, Purpose, Session, VerifySettings, certificate, sys, verify};
 
 /// Sessions kept until the core fetches them; a peer that sends more tickets than that loses the later ones.
 const MAX_NEW_SESSIONS: usize = 64;
-/// Findings kept of one chain.
-const MAX_FINDINGS: usize = 64;
 /// Alerts kept until the core fetches them.
 const MAX_ALERTS: usize = 16;
 
@@ -51,8 +49,8 @@ pub(crate) unsafe extern "C" fn select_alpn(
     ssl: *mut SSL,
     out: *mut *const c_uchar,
     out_length: *mut c_uchar,
-    _offered: *const c_uchar,
-    _offered_length: c_uint,
+    offered: *const c_uchar,
+    offered_length: c_uint,
     _arg: *mut c_void,
 ) -> c_int {
     guard(openssl_sys::SSL_TLSEXT_ERR_ALERT_FATAL, || {
@@ -61,12 +59,30 @@ pub(crate) unsafe extern "C" fn select_alpn(
             return openssl_sys::SSL_TLSEXT_ERR_NOACK;
         };
         let Ok(length) = u8::try_from(protocol.len()) else { return openssl_sys::SSL_TLSEXT_ERR_ALERT_FATAL };
+        // SAFETY: OpenSSL passes that many readable bytes, which live for this call.
+        let offered = unsafe { std::slice::from_raw_parts(offered, offered_length as usize) };
+        // A client that renegotiates may offer something else than in its first handshake.
+        if !is_offered(offered, protocol) {
+            return openssl_sys::SSL_TLSEXT_ERR_NOACK;
+        }
         // SAFETY: both are OpenSSL's own out parameters; it copies the bytes before the state can change.
         unsafe { out.write(protocol.as_ptr()) };
         // SAFETY: as above.
         unsafe { out_length.write(length) };
         openssl_sys::SSL_TLSEXT_ERR_OK
     })
+}
+
+/// Whether a protocol is in a list in wire form (RFC 7301 §3.1).
+fn is_offered(mut list: &[u8], protocol: &[u8]) -> bool {
+    while let Some((length, rest)) = list.split_first() {
+        let Some((offered, rest)) = rest.split_at_checked(usize::from(*length)) else { return false };
+        if offered == protocol {
+            return true;
+        }
+        list = rest;
+    }
+    false
 }
 
 /// The core chose the context before OpenSSL was asked; answering OK makes OpenSSL note the name in the session.
@@ -121,6 +137,14 @@ pub(crate) unsafe extern "C" fn key_log(ssl: *const SSL, line: *const c_char) {
 }
 
 pub(crate) unsafe extern "C" fn info(ssl: *const SSL, kind: c_int, value: c_int) {
+    if kind == sys::SSL_CB_HANDSHAKE_START {
+        return guard((), || {
+            // SAFETY: OpenSSL passes the SSL of the current call.
+            if let Some(state) = unsafe { state(ssl) } {
+                state.handshakes = state.handshakes.wrapping_add(1);
+            }
+        });
+    }
     if kind != sys::SSL_CB_READ_ALERT && kind != sys::SSL_CB_WRITE_ALERT {
         return;
     }
@@ -149,32 +173,7 @@ unsafe fn ssl_of(ctx: *mut X509_STORE_CTX) -> *mut SSL {
     unsafe { openssl_sys::X509_STORE_CTX_get_ex_data(ctx, index) }.cast()
 }
 
-/// Notes each objection and lets the verification go on, so that all are found.
-unsafe extern "C" fn note_finding(ok: c_int, ctx: *mut X509_STORE_CTX) -> c_int {
-    guard(0, || {
-        if ok == 1 {
-            return 1;
-        }
-        // SAFETY: OpenSSL passes the context of the running verification; so for the next three calls.
-        let code = unsafe { openssl_sys::X509_STORE_CTX_get_error(ctx) };
-        // SAFETY: as above.
-        let depth = unsafe { openssl_sys::X509_STORE_CTX_get_error_depth(ctx) };
-        // SAFETY: as above.
-        let current = unsafe { openssl_sys::X509_STORE_CTX_get_current_cert(ctx) };
-        // SAFETY: as above.
-        let ssl = unsafe { ssl_of(ctx) };
-        // SAFETY: `current` is null or alive during this call.
-        let certificate = unsafe { Certificate::from_borrowed(current) };
-        // SAFETY: the SSL of the current call.
-        let Some(state) = (unsafe { state(ssl) }) else { return 0 };
-        if state.findings.len() < MAX_FINDINGS {
-            state.findings.push(VerifyFinding { code, depth: depth.unsigned_abs(), certificate });
-        }
-        1
-    })
-}
-
-/// Verifies the chain as OpenSSL does, but notes all findings and then does what the core asked for beforehand.
+/// Verifies the chain ([`verify`]) in OpenSSL's place, and then does what the core asked for beforehand.
 pub(crate) unsafe extern "C" fn verify_chain(ctx: *mut X509_STORE_CTX, _arg: *mut c_void) -> c_int {
     guard(0, || {
         // SAFETY: OpenSSL passes the context of the verification that it has just prepared.
@@ -190,6 +189,8 @@ pub(crate) unsafe extern "C" fn verify_chain(ctx: *mut X509_STORE_CTX, _arg: *mu
         }
         // SAFETY: as above.
         let on_verify = unsafe { run_verification(ctx, ssl) };
+        // SAFETY: as above.
+        unsafe { note_result(ctx, ssl) };
         match on_verify {
             Some((OnVerify::Record, _)) => 1,
             Some((OnVerify::Enforce, trusted)) => c_int::from(trusted),
@@ -210,6 +211,21 @@ pub(crate) unsafe extern "C" fn verify_chain(ctx: *mut X509_STORE_CTX, _arg: *mu
     })
 }
 
+/// What OpenSSL keeps with the session as the result, and what picks the alert of a refusal.
+///
+/// # Safety
+/// As for [`run_verification`].
+unsafe fn note_result(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) {
+    // SAFETY: the caller's promise.
+    let report = unsafe { state(ssl) }.and_then(|state| state.report.as_ref());
+    let code = match report {
+        Some(report) => last_code(Some(report)).unwrap_or(openssl_sys::X509_V_OK),
+        None => openssl_sys::X509_V_ERR_UNSPECIFIED,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { openssl_sys::X509_STORE_CTX_set_error(ctx, code) };
+}
+
 fn last_code(report: Option<&VerifyReport>) -> Option<c_int> {
     report.and_then(|report| report.findings.last()).map(|finding| finding.code)
 }
@@ -217,31 +233,45 @@ fn last_code(report: Option<&VerifyReport>) -> Option<c_int> {
 /// # Safety
 /// `ctx` and `ssl` must belong to the current callback, and no reference to the state may be in use.
 unsafe fn run_verification(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) -> Option<(OnVerify, bool)> {
-    // SAFETY: the caller's promise.
-    unsafe { sys::X509_STORE_CTX_set_verify_cb(ctx, Some(note_finding)) };
-    // SAFETY: the caller's promise; `note_finding` takes the state afresh while this runs.
-    let verified = unsafe { openssl_sys::X509_verify_cert(ctx) };
+    // SAFETY: the caller's promise; so for the next three.
+    let leaf = unsafe { sys::X509_STORE_CTX_get0_cert(ctx) };
+    // SAFETY: null or alive during this call.
+    let leaf = unsafe { Certificate::from_borrowed(leaf) }?;
     // SAFETY: the caller's promise.
     let untrusted = unsafe { sys::X509_STORE_CTX_get0_untrusted(ctx) };
     // SAFETY: the stack belongs to the context, which lives for this call.
     let presented = unsafe { certificate::certificates_of(untrusted) };
     // SAFETY: the caller's promise.
-    let chain = unsafe { openssl_sys::X509_STORE_CTX_get0_chain(ctx) };
-    // SAFETY: null or a stack that belongs to the context, which lives for this call.
-    let built = unsafe { certificate::certificates_of(chain) };
+    let settings = unsafe { settings_of(ctx, ssl) };
     // SAFETY: the SSL of the current call.
     let state = unsafe { state(ssl) }?;
-    let mut findings = std::mem::take(&mut state.findings);
-    if verified != 1 && findings.is_empty() {
-        // An internal failure (out of memory, no certificate) makes no callback: it must not look like trust.
-        // SAFETY: the caller's promise.
-        let code = match unsafe { openssl_sys::X509_STORE_CTX_get_error(ctx) } {
-            openssl_sys::X509_V_OK => openssl_sys::X509_V_ERR_UNSPECIFIED,
-            code => code,
-        };
-        findings.push(VerifyFinding { code, depth: 0, certificate: None });
-    }
-    let trusted = findings.is_empty();
-    state.report = Some(VerifyReport { findings, presented, built });
+    let report = verify::verify_chain(state.trust.as_ref()?, &leaf, &presented, &settings);
+    let trusted = report.findings.is_empty();
+    state.report = Some(report);
+    state.verifications = state.verifications.wrapping_add(1);
     Some((state.on_verify, trusted))
+}
+
+/// What OpenSSL itself would verify with.
+///
+/// # Safety
+/// As for [`run_verification`].
+unsafe fn settings_of(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) -> VerifySettings {
+    // SAFETY: the caller's promise; so for all below.
+    let param = unsafe { sys::X509_STORE_CTX_get0_param(ctx) };
+    // SAFETY: as above.
+    let flags = unsafe { openssl_sys::X509_VERIFY_PARAM_get_flags(param) };
+    // SAFETY: as above.
+    let depth = unsafe { sys::X509_VERIFY_PARAM_get_depth(param) };
+    // SAFETY: as above.
+    let level = unsafe { openssl_sys::SSL_get_security_level(ssl) };
+    // SAFETY: as above.
+    let is_server = unsafe { openssl_sys::SSL_is_server(ssl) } == 1;
+    VerifySettings {
+        purpose: if is_server { Purpose::Client } else { Purpose::Server },
+        security_level: level.unsigned_abs(),
+        time: None,
+        max_depth: u32::try_from(depth).ok(),
+        flags,
+    }
 }

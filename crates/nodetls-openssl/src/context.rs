@@ -19,6 +19,8 @@ use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, tic
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 /// `SSL_OP_NO_TICKET`: no stateless tickets.
 pub const SSL_OP_NO_TICKET: u64 = 1 << 14;
+/// `SSL_OP_NO_RENEGOTIATION`: no renegotiation by either side.
+pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
 
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
 const SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB: c_int = 63;
@@ -218,11 +220,6 @@ impl ContextBuilder {
     pub fn set_options(&mut self, options: u64) {
         // SAFETY: as in `set_modes`.
         unsafe { openssl_sys::SSL_CTX_set_options(self.as_ptr(), options) };
-    }
-
-    /// Refuses renegotiation by either side.
-    pub fn forbid_renegotiation(&mut self) {
-        self.set_options(sys::SSL_OP_NO_RENEGOTIATION);
     }
 
     /// The number of seconds after which sessions made here are no longer resumed.

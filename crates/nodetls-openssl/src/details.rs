@@ -79,7 +79,7 @@ impl Certificate {
         Some(entries?.iter().map(describe).collect())
     }
 
-    fn extension(&self, nid: c_int) -> Option<*mut c_void> {
+    pub(crate) fn extension(&self, nid: c_int) -> Option<*mut c_void> {
         let (critical, index) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: the certificate is alive; null out parameters are permitted.
         let raw = unsafe { openssl_sys::X509_get_ext_d2i(self.x509().as_ptr(), nid, critical, index) };

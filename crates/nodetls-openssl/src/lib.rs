@@ -14,14 +14,18 @@ mod bio;
 mod buffer;
 mod callbacks;
 mod certificate;
+mod constraints;
 mod context;
 mod details;
 mod error;
 mod external_key;
 mod fiber;
+mod issuance;
 mod key;
 mod negotiated;
 mod ocsp;
+mod paths;
+mod renegotiation;
 mod result;
 mod session;
 mod ssl;
@@ -29,21 +33,27 @@ mod state;
 mod store;
 mod sys;
 mod ticket;
+mod verify;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
-pub use context::{Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
+pub use context::{
+    Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION,
+    SSL_OP_NO_TICKET,
+};
 pub use details::PublicKeyDetails;
 pub use error::{ErrorEntry, ErrorStack};
 pub use external_key::SignRequest;
 pub use key::{Pkcs12, PrivateKey};
 pub use negotiated::{CipherSuite, EphemeralKey};
 pub use ocsp::{OcspVerdict, is_ocsp_response, judge_ocsp_response};
+pub use renegotiation::KeyUpdateRequest;
 pub use session::Session;
 pub use ssl::{Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
 pub use store::{TrustStore, TrustStoreBuilder};
 pub use ticket::{TicketKey, TicketKeyRing};
+pub use verify::{Purpose, VerifySettings, verify_chain};
 
 use std::sync::Once;
 

@@ -110,12 +110,12 @@ impl Ssl {
         &self.ssl
     }
 
-    fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         // SAFETY: `self` owns the state; `&self` excludes the methods that let OpenSSL run.
         unsafe { self.state.as_ref() }
     }
 
-    fn state_mut(&mut self) -> &mut State {
+    pub(crate) fn state_mut(&mut self) -> &mut State {
         // SAFETY: as above, exclusively.
         unsafe { self.state.as_mut() }
     }
@@ -131,7 +131,9 @@ impl Ssl {
         let done = unsafe {
             openssl_sys::SSL_ctrl(self.as_ptr(), SSL_CTRL_SET_VERIFY_CERT_STORE, 1, store.as_ptr().cast())
         };
-        one_long(done)
+        one_long(done)?;
+        self.state_mut().trust = Some(store.clone());
+        Ok(())
     }
 
     /// Asks for the peer's certificate (clients always get one) and says what its verification does.
@@ -144,6 +146,12 @@ impl Ssl {
             SslVerifyMode::PEER
         };
         self.ssl.set_verify(mode);
+    }
+
+    /// Asks for no certificate of a client any more.
+    pub fn forgo_certificate(&mut self) {
+        self.state_mut().on_verify = OnVerify::Record;
+        self.ssl.set_verify(SslVerifyMode::NONE);
     }
 
     /// The server name that a client sends (RFC 6066 §3).
@@ -243,6 +251,10 @@ impl Ssl {
     }
 
     // ---- driving ----
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
 
     fn run(&mut self, operation: impl FnOnce(*mut SSL) -> c_int) -> Result<Progress, ErrorStack> {
         if self.failed {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::buffer::{Ciphertext, Output};
 use crate::external_key::SignRequest;
 use crate::fiber::Stop;
-use crate::{Certificate, Session, TicketKeyRing};
+use crate::{Certificate, Session, TicketKeyRing, TrustStore};
 
 /// What the verification callback does with OpenSSL's verdict on the peer's chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum OnVerify {
     Suspend,
 }
 
-/// One objection that OpenSSL has to the peer's chain.
+/// One objection to a chain.
 #[derive(Clone, Debug)]
 pub struct VerifyFinding {
     /// The `X509_V_ERR_*` number.
@@ -34,14 +34,14 @@ pub struct VerifyFinding {
     pub certificate: Option<Certificate>,
 }
 
-/// OpenSSL's verdict on the peer's chain.
+/// The verdict on a chain.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {
     /// All objections in the order found; none means that the chain is trusted.
     pub findings: Vec<VerifyFinding>,
     /// The chain as the peer sent it, its own certificate first.
     pub presented: Vec<Certificate>,
-    /// The chain as OpenSSL built it, from the peer's own certificate towards a trusted authority.
+    /// The chain as it was built, from the peer's own certificate towards a trusted authority.
     pub built: Vec<Certificate>,
 }
 
@@ -71,9 +71,14 @@ pub(crate) struct State {
     pub(crate) on_verify: OnVerify,
     pub(crate) verify_answer: Option<Result<(), i32>>,
     pub(crate) report: Option<VerifyReport>,
-    pub(crate) findings: Vec<VerifyFinding>,
     /// Where the handshake's fiber stops, while there is one.
     pub(crate) stop: Option<Stop>,
     pub(crate) sign_request: Option<SignRequest>,
     pub(crate) sign_answer: Option<Result<Vec<u8>, ()>>,
+    /// Whom the verification of the peer's chain trusts.
+    pub(crate) trust: Option<TrustStore>,
+    /// How many chains have been verified so far.
+    pub(crate) verifications: u32,
+    /// How many handshakes have begun so far.
+    pub(crate) handshakes: u32,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use foreign_types::ForeignType;
+use openssl::x509::X509Crl;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 use openssl_sys::X509_STORE;
@@ -69,11 +70,15 @@ impl TrustStoreBuilder {
     /// Adds all revocation lists of a PEM text, and makes revocation of the whole chain part of verification.
     ///
     /// # Errors
-    /// When a list cannot be read, or there is none.
+    /// When a list cannot be read, or there is none, or one only has the changes since another (RFC 5280 §5.2.4):
+    /// OpenSSL would take it for complete, and everybody on the other for good.
     ///
     /// Corresponds to `X509_STORE_add_crl`.
     pub fn add_revocation_lists(&mut self, pem: &[u8]) -> Result<(), ErrorStack> {
         for crl in crate::certificate::revocation_lists_from_pem(pem)? {
+            if is_delta(&crl) {
+                return Err(ErrorStack::default());
+            }
             // SAFETY: the store is ours alone while it is built, the list is alive, and OpenSSL takes a reference of its own.
             one(unsafe { sys::X509_STORE_add_crl(self.builder.as_ptr(), crl.as_ptr()) })?;
         }
@@ -85,6 +90,11 @@ impl TrustStoreBuilder {
     pub fn build(self) -> TrustStore {
         TrustStore { store: Arc::new(self.builder.build()), certificates: self.certificates.into() }
     }
+}
+
+fn is_delta(crl: &X509Crl) -> bool {
+    // SAFETY: the list is alive; -1 begins the search at its first extension.
+    unsafe { openssl_sys::X509_CRL_get_ext_by_NID(crl.as_ptr(), openssl_sys::NID_delta_crl, -1) >= 0 }
 }
 
 impl std::fmt::Debug for TrustStoreBuilder {

@@ -4,9 +4,10 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509,
-    X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    ASN1_INTEGER, ASN1_OBJECT, BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL,
+    SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
 };
+use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
 
 /// `OPENSSL_init_crypto(3)`.
@@ -21,7 +22,16 @@ pub(crate) const SSL_CTRL_SET_RETRY_VERIFY: c_int = 136;
 pub(crate) const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
 
 /// `SSL_CTX_set_options(3)`.
-pub(crate) const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
+pub(crate) const SSL_OP_ALLOW_CLIENT_RENEGOTIATION: u64 = 1 << 8;
+/// `SSL_CTX_set_options(3)`.
+pub(crate) const SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION: u64 = 1 << 16;
+/// `SSL_get_secure_renegotiation_support(3)`, a macro over `SSL_ctrl`.
+pub(crate) const SSL_CTRL_GET_RI_SUPPORT: c_int = 76;
+
+/// `SSL_key_update(3)`.
+pub(crate) const SSL_KEY_UPDATE_NOT_REQUESTED: c_int = 0;
+/// `SSL_key_update(3)`.
+pub(crate) const SSL_KEY_UPDATE_REQUESTED: c_int = 1;
 
 /// `SSL_CTX_set_session_cache_mode(3)`: both sides, and nothing kept or flushed by OpenSSL itself.
 pub(crate) const SESSION_CACHE_CALLBACKS_ONLY: c_long = 0x0001 | 0x0002 | 0x0080 | 0x0300;
@@ -30,6 +40,9 @@ pub(crate) const SESSION_CACHE_CALLBACKS_ONLY: c_long = 0x0001 | 0x0002 | 0x0080
 pub(crate) const SSL_CB_READ_ALERT: c_int = 0x4004;
 /// `SSL_CTX_set_info_callback(3)`.
 pub(crate) const SSL_CB_WRITE_ALERT: c_int = 0x4008;
+
+/// `SSL_CTX_set_info_callback(3)`.
+pub(crate) const SSL_CB_HANDSHAKE_START: c_int = 0x10;
 
 /// `SSL_set_shutdown(3)`.
 pub(crate) const SSL_SENT_AND_RECEIVED_SHUTDOWN: c_int = 1 | 2;
@@ -57,6 +70,24 @@ pub(crate) type ProviderInit = unsafe extern "C" fn(
     out: *mut *const OSSL_DISPATCH,
     context: *mut *mut c_void,
 ) -> c_int;
+
+/// `X509_VERIFY_PARAM_set_depth(3)`: the default, and more than any chain has.
+pub(crate) const MAX_VERIFY_DEPTH: c_int = 100;
+
+/// `struct GENERAL_SUBTREE_st` of `openssl/x509v3.h`.
+#[repr(C)]
+pub(crate) struct GENERAL_SUBTREE {
+    pub(crate) base: *mut GENERAL_NAME,
+    pub(crate) minimum: *mut ASN1_INTEGER,
+    pub(crate) maximum: *mut ASN1_INTEGER,
+}
+
+/// `struct NAME_CONSTRAINTS_st` of `openssl/x509v3.h`.
+#[repr(C)]
+pub(crate) struct NAME_CONSTRAINTS {
+    pub(crate) permitted: *mut OPENSSL_STACK,
+    pub(crate) excluded: *mut OPENSSL_STACK,
+}
 
 pub(crate) type InfoCallback = unsafe extern "C" fn(ssl: *const SSL, kind: c_int, value: c_int);
 pub(crate) type CertVerifyCallback =
@@ -94,6 +125,29 @@ unsafe extern "C" {
     );
     /// `X509_STORE_CTX_set_verify_cb(3)`.
     pub(crate) fn X509_STORE_CTX_set_verify_cb(ctx: *mut X509_STORE_CTX, callback: Option<VerifyCallback>);
+    /// `X509_STORE_CTX_get_error(3)`.
+    pub(crate) fn X509_STORE_CTX_get0_cert(ctx: *const X509_STORE_CTX) -> *mut X509;
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_set0_trusted_stack(ctx: *mut X509_STORE_CTX, trusted: *mut stack_st_X509);
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_set_default(ctx: *mut X509_STORE_CTX, name: *const c_char) -> c_int;
+    /// `X509_STORE_CTX_new(3)`.
+    pub(crate) fn X509_STORE_CTX_get0_param(ctx: *const X509_STORE_CTX) -> *mut X509_VERIFY_PARAM;
+    /// `BIO_get_ex_new_index(3)`: index 0 belongs to who has made the context.
+    pub(crate) fn X509_STORE_CTX_set_ex_data(
+        ctx: *mut X509_STORE_CTX,
+        index: c_int,
+        data: *mut c_void,
+    ) -> c_int;
+    /// `X509_VERIFY_PARAM_set_flags(3)`.
+    pub(crate) fn X509_VERIFY_PARAM_get_depth(param: *const X509_VERIFY_PARAM) -> c_int;
+    /// `X509_VERIFY_PARAM_set_flags(3)`.
+    pub(crate) fn X509_VERIFY_PARAM_add0_policy(
+        param: *mut X509_VERIFY_PARAM,
+        policy: *mut ASN1_OBJECT,
+    ) -> c_int;
+    /// `X509_dup(3)`.
+    pub(crate) fn NAME_CONSTRAINTS_free(constraints: *mut NAME_CONSTRAINTS);
     /// `X509_STORE_CTX_new(3)`.
     pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
     /// `X509_STORE_add_cert(3)`.
@@ -119,6 +173,22 @@ unsafe extern "C" {
     -> c_int;
     /// `SSL_CTX_set_options(3)`.
     pub(crate) fn SSL_set_options(ssl: *mut SSL, options: u64) -> u64;
+    /// `SSL_CTX_set_options(3)`.
+    pub(crate) fn SSL_clear_options(ssl: *mut SSL, options: u64) -> u64;
+    /// `SSL_CTX_set_options(3)`.
+    pub(crate) fn SSL_get_options(ssl: *const SSL) -> u64;
+    /// `SSL_key_update(3)`.
+    pub(crate) fn SSL_key_update(ssl: *mut SSL, kind: c_int) -> c_int;
+    /// `SSL_key_update(3)`.
+    pub(crate) fn SSL_renegotiate(ssl: *mut SSL) -> c_int;
+    /// `SSL_key_update(3)`.
+    pub(crate) fn SSL_renegotiate_pending(ssl: *const SSL) -> c_int;
+    /// `SSL_in_init(3)`.
+    pub(crate) fn SSL_in_init(ssl: *const SSL) -> c_int;
+    /// `SSL_CTX_set_verify(3)`.
+    pub(crate) fn SSL_verify_client_post_handshake(ssl: *mut SSL) -> c_int;
+    /// `SSL_CTX_set_verify(3)`.
+    pub(crate) fn SSL_set_post_handshake_auth(ssl: *mut SSL, value: c_int);
     /// `SSL_CTX_set_session_ticket_cb(3)`.
     pub(crate) fn SSL_SESSION_set1_ticket_appdata(
         session: *mut SSL_SESSION,

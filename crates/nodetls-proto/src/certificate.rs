@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use nodetls_openssl::{AlternativeName, NameAttribute};
+use nodetls_openssl::{AlternativeName, NameAttribute, certificates_from_pem};
 
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, ConfigError, Error};
 use crate::general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
 use crate::identity::{IdentityMismatch, check_server_identity};
 
@@ -19,6 +19,15 @@ impl Certificate {
     /// When the bytes are not a certificate.
     pub fn from_der(der: &[u8]) -> Result<Self, BoxError> {
         Ok(Self(nodetls_openssl::Certificate::from_der(der)?))
+    }
+
+    /// Reads all certificates of a PEM text; what stands between them is passed over.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when one cannot be read, or there is none.
+    pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, Error> {
+        let all = certificates_from_pem(pem).map_err(ConfigError::from_openssl("cert"))?;
+        Ok(all.into_iter().map(Self).collect())
     }
 
     /// The DER form. Node: `raw`.

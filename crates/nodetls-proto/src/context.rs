@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nodetls_openssl::{
     Certificate, Context, ContextBuilder, DhParameters, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
-    SSL_OP_NO_TICKET, certificates_from_pem, sha256,
+    SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, certificates_from_pem, sha256,
 };
 
 use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
@@ -19,7 +19,7 @@ use crate::trust::{DefaultAuthorities, Trust, TrustParts};
 use crate::version::ProtocolVersion;
 
 /// OpenSSL's security level where the options do not ask for less: RSA and DH from 2048 bits, no SHA-1.
-const SECURITY_LEVEL: u32 = 2;
+pub(crate) const SECURITY_LEVEL: u32 = 2;
 
 /// The numbers of `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384` and `ecdsa_secp521r1_sha512` (RFC 8446 §4.2.3).
 const ECDSA_SCHEMES: [u16; 3] = [0x0403, 0x0503, 0x0603];
@@ -184,7 +184,6 @@ impl SecureContext {
     /// Node: `tls.createSecureContext(options)`.
     pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
         let mut builder = ContextBuilder::new().map_err(Error::bug)?;
-        builder.forbid_renegotiation();
         let max_version = set_protocol(&mut builder, options)?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
@@ -258,6 +257,11 @@ impl SecureContext {
     /// The ticket keys of connections whose options have none.
     pub(crate) fn ticket_keys(&self) -> &TicketKeys {
         &self.inner.ticket_keys
+    }
+
+    /// Whether the options have `SSL_OP_NO_RENEGOTIATION`.
+    pub(crate) fn forbids_renegotiation(&self) -> bool {
+        self.inner.secure_options & SSL_OP_NO_RENEGOTIATION != 0
     }
 
     /// Whether sessions live in the server's store instead of in tickets.

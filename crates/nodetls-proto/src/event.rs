@@ -39,6 +39,10 @@ pub enum Event {
     KeyLog(SecretBytes),
     /// The handshake is done and the peer accepted. Node: events `secureConnect`, `secureConnection`.
     Secure,
+    /// A renegotiation is done, whoever began it, and the peer accepted again. Node: event `secure`.
+    Renegotiated,
+    /// A client has answered a server's request for its certificate after the handshake (TLS 1.3), and was accepted.
+    ClientAuthenticated,
     /// An alert was received.
     AlertReceived(AlertDescription),
     /// The connection has failed. What [`poll_transmit`](crate::Connection::poll_transmit) still gives, an alert

@@ -24,6 +24,7 @@ mod session;
 mod signature;
 mod ticket;
 mod trust;
+mod verification;
 mod version;
 
 pub use certificate::{Certificate, PublicKeyDetails};
@@ -33,19 +34,21 @@ pub use connection::question::{
     AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
     AskSign, AskVerifyPeer, ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
-pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
+pub use connection::{
+    Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read, RenegotiateOptions,
+};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
 pub use error::{
     AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,
-    ProtocolError, VerifyError,
+    ProtocolError, RenegotiationError, VerifyError,
 };
 pub use event::Event;
 pub use general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
 pub use identity::{IdentityMismatch, check_server_identity};
-pub use nodetls_openssl::{ReceiveBuffer, openssl_version};
+pub use nodetls_openssl::{KeyUpdateRequest, ReceiveBuffer, openssl_version};
 pub use options::{
-    ClientAuthentication, ClientOptions, DEFAULT_HANDSHAKE_TIMEOUT, OcspStapling, ServerOptions, Side,
-    alpn_wire_form,
+    ClientAuthentication, ClientOptions, DEFAULT_CLIENT_RENEG_LIMIT, DEFAULT_CLIENT_RENEG_WINDOW,
+    DEFAULT_HANDSHAKE_TIMEOUT, OcspStapling, ServerOptions, Side, alpn_wire_form,
 };
 pub use secret::SecretBytes;
 pub use server_name::{InvalidServerName, ServerName};
@@ -54,4 +57,5 @@ pub use session::Session;
 pub use signature::SignatureScheme;
 pub use ticket::{TicketKeyLayout, TicketKeys};
 pub use trust::{DefaultAuthorities, root_certificates};
+pub use verification::{Purpose, Verified, VerifyRequest, verify_chain};
 pub use version::{ProtocolVersion, UnknownVersion};

@@ -14,6 +14,12 @@ use crate::ticket::TicketKeys;
 /// The time limit of handshakes where none is given. Node: `handshakeTimeout`, 120 seconds.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How many renegotiations a peer may begin in a window. Node: `tls.CLIENT_RENEG_LIMIT`.
+pub const DEFAULT_CLIENT_RENEG_LIMIT: u32 = 3;
+
+/// The window in which renegotiations are counted. Node: `tls.CLIENT_RENEG_WINDOW`, 600 seconds.
+pub const DEFAULT_CLIENT_RENEG_WINDOW: Duration = Duration::from_secs(600);
+
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -71,9 +77,16 @@ pub struct ClientOptions {
     /// Leaves the name out of the check of the certificate. Default: false.
     /// Node: `checkServerIdentity: () => undefined`.
     pub dangerous_skip_name_check: bool,
+    /// Whether the server may ask for a certificate after the handshake (TLS 1.3, RFC 8446 §4.6.2). Default: false.
+    pub post_handshake_auth: bool,
     /// After how long a handshake is given up, from the creation of the connection; `None`: never.
-    /// Default: 120 s.
+    /// Default: 120 s. A renegotiation has as much time.
     pub handshake_timeout: Option<Duration>,
+    /// How many renegotiations the server may begin in each window; one more fails the connection with
+    /// `ERR_TLS_SESSION_ATTACK`. Default: 3.
+    pub renegotiation_limit: u32,
+    /// The length of that window. Default: 600 s.
+    pub renegotiation_window: Duration,
     /// The decisions that the program takes itself. Default: none.
     pub questions: Questions,
 }
@@ -88,7 +101,10 @@ impl ClientOptions {
             ocsp: OcspStapling::NotRequested,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
+            post_handshake_auth: false,
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
+            renegotiation_limit: DEFAULT_CLIENT_RENEG_LIMIT,
+            renegotiation_window: DEFAULT_CLIENT_RENEG_WINDOW,
             questions: Questions::NONE,
         }
     }
@@ -105,8 +121,14 @@ pub struct ServerOptions {
     /// What is asked of clients. A context chosen by name may say otherwise. Default: no certificate.
     pub client_authentication: ClientAuthentication,
     /// After how long a handshake is given up, from the creation of the connection; `None`: never.
-    /// Default: 120 s. Node: `handshakeTimeout`.
+    /// Default: 120 s. A renegotiation has as much time. Node: `handshakeTimeout`.
     pub handshake_timeout: Option<Duration>,
+    /// How many renegotiations a client may begin in each window (TLS 1.2); one more fails the connection with
+    /// `ERR_TLS_SESSION_ATTACK`. Default: 3. Node: `tls.CLIENT_RENEG_LIMIT`.
+    pub renegotiation_limit: u32,
+    /// The length of that window, which begins with the first renegotiation in it. Default: 600 s.
+    /// Node: `tls.CLIENT_RENEG_WINDOW`.
+    pub renegotiation_window: Duration,
     /// The keys of session tickets. Default: random ones of the context, which no other server and no other context
     /// knows. Node: `ticketKeys`.
     pub ticket_keys: Option<TicketKeys>,
@@ -124,6 +146,8 @@ impl Default for ServerOptions {
             alpn_protocols: Vec::new(),
             client_authentication: ClientAuthentication::None,
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
+            renegotiation_limit: DEFAULT_CLIENT_RENEG_LIMIT,
+            renegotiation_window: DEFAULT_CLIENT_RENEG_WINDOW,
             ticket_keys: None,
             session_id_context: Vec::new(),
             questions: Questions::NONE,

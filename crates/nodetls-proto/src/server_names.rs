@@ -15,9 +15,12 @@ impl<T> Default for ServerNames<T> {
 }
 
 impl<T> ServerNames<T> {
-    /// Adds a value for a name or pattern such as `*.example.com`.
+    /// Adds a value for a name or pattern such as `*.example.com`; it takes the place of an earlier one for the same.
     pub fn insert(&mut self, pattern: &str, value: T) {
-        self.entries.push((normalized(pattern), value));
+        let pattern = normalized(pattern);
+        // It could never be found again, and a server whose certificates are renewed for years would keep them all.
+        self.entries.retain(|(known, _)| *known != pattern);
+        self.entries.push((pattern, value));
     }
 
     /// The value for a server name, if there is one.
@@ -100,5 +103,15 @@ mod tests {
         names.insert("*.test", 2);
         assert_eq!(names.find("A.TEST"), Some(&2));
         assert_eq!(names.find("other"), None);
+    }
+    #[test]
+    fn an_entry_takes_the_place_of_an_earlier_one_for_the_same_name() {
+        let mut names = ServerNames::default();
+        for value in 0..100 {
+            names.insert("a.test", value);
+            names.insert("A.Test.", value + 1);
+        }
+        assert_eq!(names.find("a.test"), Some(&100));
+        assert_eq!(names.entries.len(), 1);
     }
 }

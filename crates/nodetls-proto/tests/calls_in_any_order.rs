@@ -4,7 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use nodetls_proto::{ClientAuthentication, Connection, Event, OcspStapling, Questions, Read};
+use nodetls_proto::{
+    ClientAuthentication, Connection, Event, KeyUpdateRequest, OcspStapling, Questions, Read,
+    RenegotiateOptions,
+};
 use nodetls_test::pair::{Random, Variation, World, kind};
 
 /// Two connections and all that their peers and their program may do to them, in no order at all.
@@ -14,6 +17,8 @@ struct Chaos {
     questions: Vec<Event>,
     wires: [Vec<u8>; 2],
     now: Instant,
+    /// How often something was done after the handshake.
+    renegotiated: usize,
 }
 
 impl Chaos {
@@ -25,10 +30,20 @@ impl Chaos {
         world.client.questions = Questions::ALL;
         world.server.questions = Questions::ALL;
         world.client.ocsp = OcspStapling::Requested;
+        world.client.post_handshake_auth = true;
+        world.client.renegotiation_limit = 100;
+        world.server.renegotiation_limit = 100;
         let pair = world.pair();
         let connections = [pair.client.connection, pair.server.connection];
         let random = Random::new(seed);
-        Self { random, connections, questions: Vec::new(), wires: [Vec::new(), Vec::new()], now: pair.now }
+        Self {
+            random,
+            connections,
+            questions: Vec::new(),
+            wires: [Vec::new(), Vec::new()],
+            now: pair.now,
+            renegotiated: 0,
+        }
     }
 
     /// One call; the ordinary ones come often enough that many runs get through the handshake.
@@ -46,8 +61,29 @@ impl Chaos {
             58 => self.connections[which].release_buffers(),
             59 => self.look(which),
             60 => drop(self.connections[which].receive_buffer()),
+            61 => self.exchange(which),
             _ => self.rare(which),
         }
+    }
+
+    /// What comes after the handshake; now and then where it cannot be.
+    fn exchange(&mut self, which: usize) {
+        let connection = &mut self.connections[which];
+        // Misuse is what some of these are meant to be.
+        let _ = match self.random.next(20) {
+            0..3 => connection.renegotiate(RenegotiateOptions::default()),
+            3..6 => connection.renegotiate(RenegotiateOptions {
+                client_authentication: Some(ClientAuthentication::DangerousOptional),
+                dangerous_accept_unauthorized: Some(false),
+            }),
+            6..9 => connection.request_client_certificate(ClientAuthentication::DangerousOptional),
+            9..12 => connection.update_keys(KeyUpdateRequest::Requested),
+            12 if self.random.next(20) == 0 => {
+                connection.disable_renegotiation();
+                Ok(())
+            }
+            _ => Ok(()),
+        };
     }
 
     /// What would end every run early if it came often.
@@ -88,6 +124,8 @@ impl Chaos {
 
     fn poll(&mut self, which: usize) {
         let event = self.connections[which].poll_event();
+        let is_done = matches!(event, Some(Event::Renegotiated | Event::ClientAuthenticated));
+        self.renegotiated += usize::from(is_done);
         self.questions.extend(event.filter(|event| kind(event).is_some()));
     }
 
@@ -138,7 +176,7 @@ impl Chaos {
 
 #[test]
 fn calls_in_any_order_never_panic_and_never_mix_up_data() {
-    let mut opened = 0;
+    let (mut opened, mut renegotiated) = (0, 0);
     for variation in Variation::versions() {
         for seed in 1..150 {
             let mut chaos = Chaos::new(variation, seed);
@@ -148,7 +186,9 @@ fn calls_in_any_order_never_panic_and_never_mix_up_data() {
                 open |= chaos.connections.iter().all(Connection::is_open);
             }
             opened += usize::from(open);
+            renegotiated += chaos.renegotiated;
         }
     }
+    assert!(renegotiated > 20, "only {renegotiated} renegotiations");
     assert!(opened > 100, "only {opened} of 298 runs got through the handshake");
 }

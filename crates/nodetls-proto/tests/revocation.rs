@@ -59,3 +59,13 @@ fn a_list_that_is_none_is_refused_by_name() {
     assert_eq!(error.code(), "ERR_OSSL_PEM_NO_START_LINE");
     assert!(matches!(&error, Error::Config(config) if config.option == "crl"));
 }
+
+#[test]
+fn a_list_of_changes_alone_is_refused_because_it_would_pass_for_a_complete_one() {
+    let authority = Authority::new("root");
+    let crl = vec![authority.delta_revocation_list().into_bytes()];
+    let error =
+        SecureContext::new(&SecureContextOptions { crl, ..SecureContextOptions::default() }).unwrap_err();
+    assert_eq!(error.code(), "ERR_INVALID_ARG_VALUE");
+    assert!(matches!(&error, Error::Config(config) if config.option == "crl"));
+}

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use nodetls_proto::Certificate;
+/// For what the types here do not say by themselves.
+pub use rcgen;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
     IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
@@ -193,13 +195,36 @@ impl Authority {
         Self { pem: certificate.pem(), issuer: Issuer::new(params, key), chain: String::new() }
     }
 
+    /// A root of this name whose certificate says something else than usual.
+    pub fn edited(name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
+        let key = KeyKind::Ecdsa.generate();
+        let mut params = authority_params(name);
+        edit(&mut params);
+        let certificate = params.self_signed(&key).expect("a root");
+        Self { pem: certificate.pem(), issuer: Issuer::new(params, key), chain: String::new() }
+    }
+
     /// An authority that this one vouches for.
     pub fn intermediate(&self, name: &str) -> Self {
+        self.edited_intermediate(name, |_| {})
+    }
+
+    /// An authority that this one vouches for, with a certificate that says something else than usual.
+    pub fn edited_intermediate(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyKind::Ecdsa.generate();
-        let params = authority_params(name);
+        let mut params = authority_params(name);
+        edit(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("an intermediate");
         let chain = format!("{}{}", certificate.pem(), self.chain);
         Self { pem: certificate.pem(), issuer: Issuer::new(params, key), chain }
+    }
+
+    /// Another certificate, in PEM, for an authority of this name, which has its certificates from somebody else as
+    /// well.
+    pub fn cross_sign(&self, name: &str, other: &Self, edit: impl FnOnce(&mut CertificateParams)) -> String {
+        let mut params = authority_params(name);
+        edit(&mut params);
+        params.signed_by(other.issuer.key(), &self.issuer).expect("another certificate").pem()
     }
 
     /// The authority's own certificate.
@@ -226,6 +251,29 @@ impl Authority {
         };
         let list = params.signed_by(&self.issuer).expect("a revocation list");
         list.pem().expect("a revocation list in PEM")
+    }
+
+    /// A list of what has changed since another one (a delta CRL), in PEM, made by the `openssl` command.
+    pub fn delta_revocation_list(&self) -> String {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+        let (index, config) = (path("index.txt"), path("config"));
+        let settings = format!(
+            "[ca]\ndefault_ca=d\n[d]\ndatabase={index}\ndefault_md=sha256\ndefault_crl_days=1\n\
+             crl_extensions=x\n[x]\n2.5.29.27=critical,DER:020101\n"
+        );
+        let files = [
+            (&index, String::new()),
+            (&config, settings),
+            (&path("ca.pem"), self.pem.clone()),
+            (&path("ca.key"), self.issuer.key().serialize_pem()),
+        ];
+        for (path, contents) in files {
+            std::fs::write(path, contents).expect("a file is written");
+        }
+        let (ca, key) = (path("ca.pem"), path("ca.key"));
+        let list = ["ca", "-config", &config, "-gencrl", "-cert", &ca, "-keyfile", &key];
+        String::from_utf8(openssl(&list, b"")).expect("PEM is text")
     }
 
     /// The authority's own answer about a certificate that it has issued, in DER, made by the `openssl` command.
@@ -258,8 +306,15 @@ impl Authority {
 
     /// Issues a certificate with a new key.
     pub fn issue(&self, leaf: &Leaf) -> Identity {
+        self.issue_edited(leaf, |_| {})
+    }
+
+    /// Issues a certificate with a new key that says something else than usual.
+    pub fn issue_edited(&self, leaf: &Leaf, edit: impl FnOnce(&mut CertificateParams)) -> Identity {
         let key = leaf.key.generate();
-        let certificate = leaf.params().signed_by(&key, &self.issuer).expect("a certificate");
+        let mut params = leaf.params();
+        edit(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity {
             cert_pem: format!("{}{}", certificate.pem(), self.chain),
             key_pem: key.serialize_pem(),

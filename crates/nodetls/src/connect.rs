@@ -53,6 +53,7 @@ pub struct Connector {
     session: Option<Session>,
     ocsp: OcspStapling,
     handshake_timeout: Option<Duration>,
+    post_handshake_auth: bool,
     dangerous_accept_unauthorized: bool,
     dangerous_skip_name_check: bool,
     callbacks: Arc<dyn Callbacks>,
@@ -69,6 +70,7 @@ impl Connector {
             session: None,
             ocsp: OcspStapling::NotRequested,
             handshake_timeout: Some(nodetls_proto::DEFAULT_HANDSHAKE_TIMEOUT),
+            post_handshake_auth: false,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
             callbacks: Arc::new(Connecting(())),
@@ -111,6 +113,13 @@ impl Connector {
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.handshake_timeout = timeout.into();
+        self
+    }
+
+    /// Lets the server ask for a certificate after the handshake too (TLS 1.3). Default: it may not.
+    #[must_use]
+    pub fn post_handshake_auth(mut self) -> Self {
+        self.post_handshake_auth = true;
         self
     }
 
@@ -197,6 +206,7 @@ impl Connector {
         options.session.clone_from(&self.session);
         options.ocsp = self.ocsp;
         options.handshake_timeout = self.handshake_timeout;
+        options.post_handshake_auth = self.post_handshake_auth;
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;
         options.dangerous_skip_name_check = self.dangerous_skip_name_check;
         options.questions = self.questions;

@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use nodetls_proto::{Connection, Error, Event, Read, Session};
+use nodetls_proto::{
+    ClientAuthentication, Connection, Error, Event, KeyUpdateRequest, Read, RenegotiateOptions, Session,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
@@ -22,14 +24,35 @@ use crate::wake::{SharedWaker, Task};
 /// Sessions kept for [`TlsSocket::take_session`](crate::TlsSocket::take_session).
 const MAX_SESSIONS: usize = 8;
 
+/// When the connection wants to be told the time.
+struct Timer {
+    deadline: std::time::Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Timer {
+    fn new(deadline: std::time::Instant) -> Self {
+        Self { deadline, sleep: Box::pin(tokio::time::sleep_until(Instant::from_std(deadline))) }
+    }
+}
+
+/// What is done to an open connection and ends with an answer of the peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Exchange {
+    Renegotiate(RenegotiateOptions),
+    ClientCertificate(ClientAuthentication),
+}
+
 pub(crate) struct Driver<S> {
     stream: S,
     connection: Connection,
     callbacks: Arc<dyn Callbacks>,
     answer: Option<PendingAnswer>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
     sessions: Vec<Session>,
     waker: SharedWaker,
+    /// How many exchanges have ended well since one was begun here.
+    exchanges: usize,
     /// The transport's own error, once it has failed in one direction.
     broken: Option<io::ErrorKind>,
     reject_truncated: bool,
@@ -37,8 +60,7 @@ pub(crate) struct Driver<S> {
 
 impl<S> Driver<S> {
     pub(crate) fn new(stream: S, connection: Connection, callbacks: Arc<dyn Callbacks>) -> Self {
-        let deadline = connection.poll_timeout();
-        let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(Instant::from_std(deadline))));
+        let timer = connection.poll_timeout().map(Timer::new);
         Self {
             stream,
             connection,
@@ -47,6 +69,7 @@ impl<S> Driver<S> {
             timer,
             sessions: Vec::new(),
             waker: SharedWaker::new(),
+            exchanges: 0,
             broken: None,
             reject_truncated: false,
         }
@@ -74,6 +97,10 @@ impl<S> Driver<S> {
 
     pub(crate) fn set_max_send_fragment(&mut self, size: usize) -> bool {
         self.connection.set_max_send_fragment(size)
+    }
+
+    pub(crate) fn disable_renegotiation(&mut self) {
+        self.connection.disable_renegotiation();
     }
 
     pub(crate) fn reject_truncated(&mut self) {
@@ -131,12 +158,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     if count > 0 && target.remaining() > 0 && self.connection.has_received() => {}
                 Ok(Read::Plaintext(_)) => return Poll::Ready(Ok(())),
                 _ if target.filled().len() > before => return Poll::Ready(Ok(())),
-                Ok(Read::Closed) => return Poll::Ready(Ok(())),
-                Ok(Read::Truncated) if self.reject_truncated => {
-                    let error = Error::Truncated { during_handshake: false };
-                    return Poll::Ready(Err(tls_io_error(error)));
+                Ok(Read::Closed) => {
+                    self.waker.wake_writer();
+                    return Poll::Ready(Ok(()));
                 }
-                Ok(Read::Truncated) => return Poll::Ready(Ok(())),
+                Ok(Read::Truncated) => {
+                    self.waker.wake_writer();
+                    let error = Error::Truncated { during_handshake: false };
+                    return Poll::Ready(if self.reject_truncated {
+                        Err(tls_io_error(error))
+                    } else {
+                        Ok(())
+                    });
+                }
                 Ok(Read::Blocked) => ready!(self.poll_progress(cx))?,
                 Err(error) => {
                     let _ = self.poll_send(cx);
@@ -150,6 +184,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let waker = self.waker.register(Task::Writer, cx);
         let cx = &mut Context::from_waker(&waker);
         loop {
+            if self.connection.is_renegotiating() {
+                self.dispatch_events();
+            }
             let taken = self.connection.write_plaintext(bytes).map_err(tls_io_error)?;
             // What the transport does not take now waits in the connection: these bytes count as written.
             let sent = self.poll_send(cx)?;
@@ -173,6 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.send_close_notify();
+        ready!(self.poll_goodbye(cx))?;
         ready!(self.poll_flush(cx))?;
         let waker = self.waker.register(Task::Writer, cx);
         match ready!(Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(&waker))) {
@@ -182,6 +220,84 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
+    /// Begins an exchange as soon as no question is open, and drives it to its end. `begun` remembers the former.
+    pub(crate) fn poll_exchange(
+        &mut self,
+        exchange: Exchange,
+        begun: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandshakeError>> {
+        let waker = self.waker.register(Task::Writer, cx);
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            self.dispatch_events();
+            if let Some(error) = self.connection.error().cloned() {
+                // What is left to be sent is the alert; a transport that does not take it has no right to delay us.
+                let _ = self.poll_send(cx);
+                return Poll::Ready(Err(error.into()));
+            }
+            let is_busy = self.connection.is_renegotiating() || self.connection.waits_for_answer();
+            match (is_busy, *begun) {
+                (true, _) => ready!(self.poll_progress(cx))?,
+                (false, true) => return Poll::Ready(self.exchanged()),
+                (false, false) => {
+                    self.begin(exchange)?;
+                    *begun = true;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, exchange: Exchange) -> Result<(), Error> {
+        self.exchanges = 0;
+        match exchange {
+            Exchange::Renegotiate(options) => self.connection.renegotiate(options),
+            Exchange::ClientCertificate(wanted) => self.connection.request_client_certificate(wanted),
+        }
+    }
+
+    /// Nothing is awaited any more: because the peer has answered, or because it never will.
+    fn exchanged(&self) -> Result<(), HandshakeError> {
+        match self.exchanges {
+            0 => Err(Error::Truncated { during_handshake: true }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says that new keys are used from now on. The message leaves with the next flush or write.
+    pub(crate) fn poll_update_keys(
+        &mut self,
+        request: KeyUpdateRequest,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandshakeError>> {
+        let waker = self.waker.register(Task::Writer, cx);
+        let cx = &mut Context::from_waker(&waker);
+        while self.connection.is_backlogged() {
+            if !ready!(self.poll_send(cx))? {
+                break;
+            }
+        }
+        self.connection.update_keys(request)?;
+        // What the transport does not take now waits in the connection, as written data does.
+        match self.poll_send(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Brings a renegotiation to its end, amid which nobody can say goodbye.
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waker = self.waker.register(Task::Writer, cx);
+        let cx = &mut Context::from_waker(&waker);
+        while self.connection.is_close_notify_pending() {
+            self.dispatch_events();
+            if self.connection.is_close_notify_pending() {
+                ready!(self.poll_progress(cx))?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     // ---- the steps ----
 
     /// Whatever lets a blocked read or write go on.
@@ -189,8 +305,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let answered = self.poll_answer(cx);
         let sent = self.poll_send(cx);
         let received = self.poll_receive(cx)?;
+        self.set_timer();
+        let expired = self.poll_timer(cx);
         // What the peer has said before it stopped listening can still be read.
-        if answered || received == Poll::Ready(true) || sent? == Poll::Ready(true) {
+        if answered || expired || received == Poll::Ready(true) || sent? == Poll::Ready(true) {
             return Poll::Ready(Ok(()));
         }
         let _ = Pin::new(&mut self.stream).poll_flush(cx)?;
@@ -263,9 +381,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         true
     }
 
+    /// Follows the deadlines of an open connection, which come and go.
+    fn set_timer(&mut self) {
+        let deadline = self.connection.poll_timeout();
+        if self.timer.as_ref().map(|timer| timer.deadline) != deadline {
+            self.timer = deadline.map(Timer::new);
+        }
+    }
+
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(timer) = &mut self.timer else { return false };
-        if timer.as_mut().poll(cx).is_pending() {
+        if timer.sleep.as_mut().poll(cx).is_pending() {
             return false;
         }
         self.timer = None;
@@ -288,12 +414,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if catch_unwind(AssertUnwindSafe(|| self.callbacks.tell(&event))).is_err() {
             tracing::error!("a callback panicked");
         }
-        if let Event::Session(session) = event {
-            if self.sessions.len() == MAX_SESSIONS {
-                self.sessions.remove(0);
+        match event {
+            Event::Session(session) => self.keep(session),
+            Event::Renegotiated | Event::ClientAuthenticated => {
+                self.exchanges += 1;
+                self.waker.wake_writer();
             }
-            self.sessions.push(session);
+            Event::Failed(_) => self.waker.wake_writer(),
+            _ => {}
         }
+    }
+
+    fn keep(&mut self, session: Session) {
+        if self.sessions.len() == MAX_SESSIONS {
+            self.sessions.remove(0);
+        }
+        self.sessions.push(session);
     }
 }
 

@@ -136,7 +136,7 @@ pub(crate) fn tls_io_error(error: Error) -> io::Error {
     io::Error::new(kind, error)
 }
 
-fn io_code(error: &io::Error) -> String {
+pub(crate) fn io_code(error: &io::Error) -> String {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         return error.code().into_owned();
     }
@@ -152,6 +152,10 @@ fn io_code(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
         io::ErrorKind::PermissionDenied => "EACCES",
         io::ErrorKind::NotFound => "ENOENT",
+        io::ErrorKind::IsADirectory => "EISDIR",
+        io::ErrorKind::NotADirectory => "ENOTDIR",
+        io::ErrorKind::FileTooLarge => "EFBIG",
+        io::ErrorKind::InvalidInput => "EINVAL",
         _ => "EIO",
     }
     .to_owned()

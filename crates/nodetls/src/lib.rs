@@ -8,6 +8,8 @@
 //! - [`ClientCallbacks`] and [`ServerCallbacks`] take the decisions that a program wants to take itself: which
 //!   certificate for which name, which protocol, which peer, which session. They are `async` and may take as long as
 //!   they like; one that fails or panics ends its own connection alone.
+//! - [`ContextFiles`] makes contexts of files and, on request, watches them: renewed certificates are used without a
+//!   restart, broken ones are refused.
 //!
 //! ```no_run
 //! use nodetls::{SecureContext, SecureContextOptions};
@@ -29,6 +31,7 @@
 
 mod callbacks;
 mod connect;
+mod context_files;
 mod driver;
 mod error;
 mod happy_eyeballs;
@@ -36,11 +39,14 @@ mod server;
 mod socket;
 mod split;
 mod wake;
+mod watched_files;
 
 pub use callbacks::{ClientCallbacks, ServerCallbacks};
 pub use connect::{Connector, connect};
+pub use context_files::{ContextFiles, FilesError};
 pub use error::{AcceptError, BindError, ConnectError, HandshakeError};
 pub use nodetls_proto::*;
 pub use server::{Acceptor, Server, ServerBuilder};
 pub use socket::TlsSocket;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use watched_files::{FilesStatus, WatchOptions, WatchedFiles};

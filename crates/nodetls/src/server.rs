@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use nodetls_proto::{
@@ -61,6 +61,21 @@ impl ServerBuilder {
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.options.handshake_timeout = timeout.into();
+        self
+    }
+
+    /// How many renegotiations a client may begin in each window (TLS 1.2); one more ends its connection with
+    /// `ERR_TLS_SESSION_ATTACK`. Default: 3. Node: `tls.CLIENT_RENEG_LIMIT`.
+    #[must_use]
+    pub fn renegotiation_limit(mut self, count: u32) -> Self {
+        self.options.renegotiation_limit = count;
+        self
+    }
+
+    /// The length of that window. Default: 600 s. Node: `tls.CLIENT_RENEG_WINDOW`.
+    #[must_use]
+    pub fn renegotiation_window(mut self, window: Duration) -> Self {
+        self.options.renegotiation_window = window;
         self
     }
 
@@ -240,6 +255,10 @@ impl Acceptor {
         Arc::make_mut(&mut self.current().1).ticket_keys = Some(keys);
     }
 
+    pub(crate) fn downgrade(&self) -> WeakAcceptor {
+        WeakAcceptor(Arc::downgrade(&self.shared))
+    }
+
     /// How many connections there are, handshakes included. Node: `server.getConnections`.
     pub fn connections(&self) -> usize {
         *self.shared.connections.borrow()
@@ -249,6 +268,15 @@ impl Acceptor {
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Acceptor").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+/// An acceptor that may be gone.
+pub(crate) struct WeakAcceptor(Weak<Shared>);
+
+impl WeakAcceptor {
+    pub(crate) fn upgrade(&self) -> Option<Acceptor> {
+        self.0.upgrade().map(|shared| Acceptor { shared })
     }
 }
 

@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use nodetls_proto::{Connection, Session};
+use nodetls_proto::{ClientAuthentication, Connection, KeyUpdateRequest, RenegotiateOptions, Session};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::callbacks::Callbacks;
-use crate::driver::Driver;
+use crate::driver::{Driver, Exchange};
 use crate::error::HandshakeError;
 use crate::server::ConnectionGuard;
 use crate::split::{self, OwnedReadHalf, OwnedWriteHalf};
@@ -80,6 +80,12 @@ impl<S> TlsSocket<S> {
         self.driver.set_max_send_fragment(size)
     }
 
+    /// Refuses renegotiation by either side from now on: a peer that tries fails the connection with
+    /// `ERR_TLS_RENEGOTIATION_DISABLED`. Node: `disableRenegotiation()`.
+    pub fn disable_renegotiation(&mut self) {
+        self.driver.disable_renegotiation();
+    }
+
     /// Splits into halves that different tasks can own.
     pub fn into_split(self) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
         split::split(self)
@@ -98,6 +104,73 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
             Ok(()) => Ok(Self::from_parts(driver, None)),
             Err(error) => Err((error, driver.into_stream())),
         }
+    }
+
+    /// Negotiates anew within the connection (TLS 1.2); a server can ask for the client's certificate thereby. The peer is
+    /// judged as in the first handshake, and within the same time.
+    ///
+    /// Data that the peer sends meanwhile is kept for later reads, up to 256 KiB; where more may come, split the socket
+    /// and go on reading while [`OwnedWriteHalf::renegotiate`] waits.
+    ///
+    /// # Errors
+    /// Where it is not possible, [`Error::Renegotiation`](nodetls_proto::Error::Renegotiation), and the connection goes
+    /// on. If the peer closes instead, [`Error::Truncated`](nodetls_proto::Error::Truncated), and what it has sent can
+    /// still be read. Any other error is the end of the connection.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is given up. What has begun goes on with the next read or write.
+    ///
+    /// Node: `renegotiate(options, callback)`.
+    pub async fn renegotiate(&mut self, options: RenegotiateOptions) -> Result<(), HandshakeError> {
+        let (exchange, mut begun) = (Exchange::Renegotiate(options), false);
+        poll_fn(|cx| self.poll_exchange_task(exchange, &mut begun, cx)).await
+    }
+
+    /// Asks a client for its certificate after the handshake (TLS 1.3). The client must have offered that, by
+    /// [`Connector::post_handshake_auth`](crate::Connector::post_handshake_auth) in this library. Data that comes
+    /// meanwhile is kept as in [`TlsSocket::renegotiate`].
+    ///
+    /// # Errors
+    /// As [`TlsSocket::renegotiate`]; also with the code `ERR_SSL_EXTENSION_NOT_RECEIVED` where the client has not
+    /// offered it, and the connection goes on.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is given up. What has begun goes on with the next read or write.
+    pub async fn request_client_certificate(
+        &mut self,
+        authentication: ClientAuthentication,
+    ) -> Result<(), HandshakeError> {
+        let (exchange, mut begun) = (Exchange::ClientCertificate(authentication), false);
+        poll_fn(|cx| self.poll_exchange_task(exchange, &mut begun, cx)).await
+    }
+
+    /// Sends with new keys from now on (TLS 1.3), and asks the peer to do so too where `request` says it.
+    ///
+    /// # Errors
+    /// Where it is not possible, [`Error::Renegotiation`](nodetls_proto::Error::Renegotiation), and the connection goes
+    /// on; or the transport's error.
+    ///
+    /// # Cancel safety
+    /// Given up, it has not happened.
+    pub async fn update_keys(&mut self, request: KeyUpdateRequest) -> Result<(), HandshakeError> {
+        poll_fn(|cx| self.poll_update_keys(request, cx)).await
+    }
+
+    pub(crate) fn poll_exchange_task(
+        &mut self,
+        exchange: Exchange,
+        begun: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandshakeError>> {
+        self.driver.poll_exchange(exchange, begun, cx)
+    }
+
+    pub(crate) fn poll_update_keys(
+        &mut self,
+        request: KeyUpdateRequest,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), HandshakeError>> {
+        self.driver.poll_update_keys(request, cx)
     }
 
     pub(crate) fn poll_read_task(

@@ -2,15 +2,18 @@
 //!
 //! They share the socket behind a lock that is held while one of them is polled, never across an `await`.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use nodetls_proto::Connection;
+use nodetls_proto::{ClientAuthentication, Connection, KeyUpdateRequest, RenegotiateOptions};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::TlsSocket;
+use crate::driver::Exchange;
+use crate::error::HandshakeError;
 
 type Shared<S> = Arc<Mutex<TlsSocket<S>>>;
 
@@ -67,6 +70,49 @@ impl<S> OwnedWriteHalf<S> {
     /// Looks at the connection; the function must be quick, as the other half waits meanwhile.
     pub fn with_connection<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
         look(lock(&self.socket).connection())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> OwnedWriteHalf<S> {
+    /// Negotiates anew within the connection; see [`TlsSocket::renegotiate`]. The other half can go on reading.
+    ///
+    /// # Errors
+    /// As [`TlsSocket::renegotiate`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is given up. What has begun goes on with the next read or write.
+    pub async fn renegotiate(&mut self, options: RenegotiateOptions) -> Result<(), HandshakeError> {
+        self.exchange(Exchange::Renegotiate(options)).await
+    }
+
+    /// Asks a client for its certificate; see [`TlsSocket::request_client_certificate`]. The other half can go on reading.
+    ///
+    /// # Errors
+    /// As [`TlsSocket::request_client_certificate`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when this is given up. What has begun goes on with the next read or write.
+    pub async fn request_client_certificate(
+        &mut self,
+        authentication: ClientAuthentication,
+    ) -> Result<(), HandshakeError> {
+        self.exchange(Exchange::ClientCertificate(authentication)).await
+    }
+
+    /// Sends with new keys from now on; see [`TlsSocket::update_keys`].
+    ///
+    /// # Errors
+    /// As [`TlsSocket::update_keys`].
+    ///
+    /// # Cancel safety
+    /// Given up, it has not happened.
+    pub async fn update_keys(&mut self, request: KeyUpdateRequest) -> Result<(), HandshakeError> {
+        poll_fn(|cx| lock(&self.socket).poll_update_keys(request, cx)).await
+    }
+
+    async fn exchange(&mut self, exchange: Exchange) -> Result<(), HandshakeError> {
+        let mut begun = false;
+        poll_fn(|cx| lock(&self.socket).poll_exchange_task(exchange, &mut begun, cx)).await
     }
 }
 

@@ -45,6 +45,11 @@ impl SharedWaker {
         Self { waker: Waker::from(Arc::clone(&both)), both }
     }
 
+    /// Wakes the writing side: what it waits for may have happened without the transport.
+    pub(crate) fn wake_writer(&self) {
+        self.both.writer.wake();
+    }
+
     /// Remembers the task and gives what the transport is to be polled with.
     pub(crate) fn register(&self, task: Task, cx: &Context<'_>) -> Waker {
         match task {

@@ -305,6 +305,7 @@ impl Connection {
                     ssl.staple_ocsp(certificate, response);
                 }
                 self.phase = Phase::Handshaking(ssl);
+                self.limit_renegotiation();
                 self.has_input = true;
             }
             Err(error) => self.fail(error),

@@ -50,7 +50,7 @@ impl Connection {
 
     /// The protocol that both sides agreed on. Node: `alpnProtocol`.
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
-        self.ssl().and_then(Ssl::alpn_protocol)
+        self.alpn_protocol.as_deref().or_else(|| self.ssl().and_then(Ssl::alpn_protocol))
     }
 
     /// The name that the client asked for; `None` without one. Node: `servername`.
@@ -137,8 +137,8 @@ impl Connection {
     /// that is empty and no context at all give different material.
     ///
     /// # Errors
-    /// [`Error::ApiMisuse`] before the handshake is done and for more than 64 KiB; [`Error::Protocol`] for a label that
-    /// is reserved.
+    /// [`Error::ApiMisuse`] before the handshake is done, during a renegotiation, and for more than 64 KiB;
+    /// [`Error::Protocol`] for a label that is reserved.
     ///
     /// Node: `exportKeyingMaterial(length, label[, context])`.
     pub fn export_keying_material(
@@ -147,7 +147,7 @@ impl Connection {
         label: &str,
         context: Option<&[u8]>,
     ) -> Result<SecretBytes, Error> {
-        let ssl = self.established().ok_or(Error::ApiMisuse("key material before the handshake is done"))?;
+        let ssl = self.settled().ok_or(Error::ApiMisuse("key material before the handshake is done"))?;
         if length > MAX_KEYING_MATERIAL {
             return Err(Error::ApiMisuse("more than 64 KiB of key material"));
         }
@@ -157,16 +157,16 @@ impl Connection {
         Ok(SecretBytes::from(material.as_slice()))
     }
 
-    /// The session in use. In TLS 1.3 on a client it cannot be resumed: use the event
+    /// The session in use; `None` also during a renegotiation. In TLS 1.3 on a client it cannot be resumed: use the event
     /// [`Session`](crate::Event::Session). Node: `getSession()`.
     pub fn session(&self) -> Option<Session> {
-        self.established().and_then(Ssl::session).map(Session)
+        self.settled().and_then(Ssl::session).map(Session)
     }
 
     /// The ticket that the session in use came with or was resumed by; `None` on servers and without one.
     /// Node: `getTLSTicket()`.
     pub fn session_ticket(&self) -> Option<Vec<u8>> {
-        let session = self.established().filter(|_| self.side() == Side::Client)?.session()?;
+        let session = self.settled().filter(|_| self.side() == Side::Client)?.session()?;
         Some(session.ticket().to_vec()).filter(|ticket| !ticket.is_empty())
     }
 
@@ -179,6 +179,11 @@ impl Connection {
             }
             Phase::Accepting(_) | Phase::Ended(_) => false,
         }
+    }
+
+    /// Like [`Connection::established`], but not while a renegotiation makes another session whose keys are not agreed.
+    fn settled(&self) -> Option<&Ssl> {
+        self.established().filter(|ssl| !(ssl.is_renegotiating() && ssl.is_in_handshake()))
     }
 
     fn established(&self) -> Option<&Ssl> {

@@ -11,7 +11,8 @@ use nodetls_openssl::{
     AlertRecord, OcspVerdict, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport, judge_ocsp_response,
 };
 
-use super::question::{AskNewSession, AskSign, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
+use super::question::{AskNewSession, AskSign, AskVerifyPeer, VerifyPeerAnswer};
+use super::renegotiation::{ask_for_certificate, is_refusal};
 use super::{Connection, Phase, Role};
 use crate::certificate::Certificate;
 use crate::context::SecureContext;
@@ -20,6 +21,7 @@ use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, OcspStapling, Side, alpn_wire_form};
 use crate::secret::SecretBytes;
 use crate::session::{Session, client_binding};
+use crate::verification::{self, verify_error};
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`: OpenSSL's account of a refusal that was decided here.
 const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
@@ -35,6 +37,10 @@ pub(super) enum Step {
     NewSession(Session),
     /// Tell the driver.
     Secure,
+    /// Tell the driver that a renegotiation is done.
+    Renegotiated,
+    /// Tell the driver that a client was asked for its certificate and judged.
+    ClientAuthenticated,
 }
 
 pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Result<Ssl, Error> {
@@ -46,6 +52,9 @@ pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Re
     }
     if options.ocsp != OcspStapling::NotRequested {
         ssl.request_ocsp().map_err(Error::bug)?;
+    }
+    if options.post_handshake_auth {
+        ssl.offer_post_handshake_authentication();
     }
     let alpn = alpn_wire_form(&options.alpn_protocols)?;
     if !alpn.is_empty() {
@@ -66,13 +75,7 @@ impl Connection {
         let authentication = self.context.client_authentication().unwrap_or(options.client_authentication);
         let binding = self.context.server_binding(&options.session_id_context, authentication as u8);
         ssl.set_session_id_context(&binding).map_err(Error::bug)?;
-        if authentication != ClientAuthentication::None {
-            ssl.set_trust(&self.context.trust().store()?).map_err(Error::bug)?;
-            let required = authentication == ClientAuthentication::Required;
-            let asked = options.questions.contains(QuestionKind::VerifyPeer);
-            let on_verify = if required && !asked { OnVerify::Enforce } else { OnVerify::Record };
-            ssl.request_certificate(required, on_verify);
-        }
+        ask_for_certificate(ssl, &self.context, options.questions, authentication)?;
         self.client_authentication = authentication;
         Ok(())
     }
@@ -147,6 +150,7 @@ impl Connection {
                 (true, true) => alerts.sent = Some(description),
                 (false, true) => alerts.received = Some(description),
                 (false, false) => self.events.push_back(Event::AlertReceived(description)),
+                (true, false) if is_refusal(description) => self.renegotiation_refused(),
                 (true, false) => {}
             }
         }
@@ -157,17 +161,13 @@ impl Connection {
 
     /// What the default would object to the peer: the chain first, then the name.
     fn objection(&self) -> Option<Error> {
-        let (ssl, side) = (self.ssl()?, self.side());
-        if let Some(finding) = self.chain_finding(ssl) {
-            return Some(Error::Verify(Arc::new(verify_error(&finding, side))));
-        }
-        match &self.role {
-            Role::Client(options) if !options.dangerous_skip_name_check => {
-                let leaf = self.peer_certificates().into_iter().next()?;
-                leaf.check_server_identity(&options.server_name.to_string()).err()
-            }
+        let finding = self.chain_finding(self.ssl()?);
+        let name = match &self.role {
+            Role::Client(options) if !options.dangerous_skip_name_check => Some(&options.server_name),
             _ => None,
-        }
+        };
+        let leaf = self.peer_certificates().into_iter().next();
+        verification::objection(finding.as_ref(), leaf.as_ref(), name, self.side())
     }
 
     fn chain_finding(&self, ssl: &Ssl) -> Option<VerifyFinding> {
@@ -182,8 +182,13 @@ impl Connection {
         (code != 0).then_some(VerifyFinding { code, depth: 0, certificate: None })
     }
 
-    fn ask_verify_peer(&mut self) {
-        self.held = !matches!(self.phase, Phase::Handshaking(_));
+    /// Whether OpenSSL waits for the verdict.
+    fn is_suspended(&self) -> bool {
+        matches!(self.phase, Phase::Handshaking(_)) || self.renegotiation.is_suspended()
+    }
+
+    pub(super) fn ask_verify_peer(&mut self) {
+        self.held = !self.is_suspended();
         let facts = |this: &Self| AskVerifyPeer {
             certificates: this.peer_certificates(),
             objection: this.objection(),
@@ -222,9 +227,7 @@ impl Connection {
     fn peer_accepted(&mut self) {
         self.release();
         self.has_input = true;
-        if let Phase::Handshaking(ssl) = &mut self.phase {
-            ssl.answer_verification(Ok(()));
-        }
+        self.answer_suspended(Ok(()));
     }
 
     fn peer_refused(&mut self, error: Error) {
@@ -233,13 +236,24 @@ impl Connection {
             Error::Identity(_) => verify_code::HOSTNAME_MISMATCH,
             _ => verify_code::APPLICATION_VERIFICATION,
         };
-        match &mut self.phase {
-            Phase::Handshaking(ssl) => {
-                ssl.answer_verification(Err(number));
-                self.rejection = Some(error);
-                self.has_input = true;
+        if self.answer_suspended(Err(number)) {
+            self.rejection = Some(error);
+            self.has_input = true;
+        } else {
+            self.fail(error);
+        }
+    }
+
+    /// Lets OpenSSL go on with the verdict, if it waits for it.
+    fn answer_suspended(&mut self, verdict: Result<(), i32>) -> bool {
+        let is_suspended = self.is_suspended();
+        self.renegotiation.resume();
+        match self.ssl_mut().filter(|_| is_suspended) {
+            Some(ssl) => {
+                ssl.answer_verification(verdict);
+                true
             }
-            _ => self.fail(error),
+            None => false,
         }
     }
 
@@ -291,6 +305,8 @@ impl Connection {
             Some(Step::Ocsp) => self.judge_ocsp(),
             Some(Step::NewSession(session)) => self.ask_new_session(session),
             Some(Step::Secure) => self.open(),
+            Some(Step::Renegotiated) => self.tell_exchanged(Event::Renegotiated),
+            Some(Step::ClientAuthenticated) => self.tell_exchanged(Event::ClientAuthenticated),
             None => {}
         }
     }
@@ -298,7 +314,10 @@ impl Connection {
     /// A resumed session had its server's status judged when it was made, by the same options.
     fn judge_ocsp(&mut self) {
         self.has_input = true;
-        let (Role::Client(options), Phase::Finishing(ssl)) = (&self.role, &mut self.phase) else { return };
+        let (Role::Client(options), Phase::Finishing(ssl) | Phase::Open(ssl)) = (&self.role, &mut self.phase)
+        else {
+            return;
+        };
         if options.ocsp == OcspStapling::NotRequested || ssl.is_session_reused() {
             return;
         }
@@ -345,11 +364,19 @@ impl Connection {
 
     /// Lets go what was withheld, unless a decision that comes next has to withhold it too.
     fn release(&mut self) {
-        self.held = self.steps.iter().any(|step| !matches!(step, Step::Secure | Step::Ocsp));
+        let withholds = |step: &Step| matches!(step, Step::VerifyPeer | Step::NewSession(_));
+        self.held = self.steps.iter().any(withholds);
+    }
+
+    fn tell_exchanged(&mut self, event: Event) {
+        self.renegotiation.accept();
+        self.events.push_back(event);
+        self.has_input = true;
     }
 
     fn open(&mut self) {
         let Phase::Finishing(ssl) = std::mem::replace(&mut self.phase, Phase::Ended(None)) else { return };
+        self.alpn_protocol = ssl.alpn_protocol().map(Box::from);
         self.phase = Phase::Open(ssl);
         self.deadline = None;
         self.events.push_back(Event::Secure);
@@ -361,10 +388,6 @@ impl Connection {
 pub(super) struct Alerts {
     pub(super) sent: Option<AlertDescription>,
     pub(super) received: Option<AlertDescription>,
-}
-
-fn verify_error(finding: &VerifyFinding, side: Side) -> VerifyError {
-    VerifyError::new(finding.code, finding.depth, finding.certificate.clone().map(Certificate), side)
 }
 
 fn sign_failed(reason: &str) -> Error {

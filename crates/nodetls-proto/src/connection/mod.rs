@@ -24,6 +24,7 @@ mod facts;
 mod handshake;
 pub(crate) mod question;
 mod records;
+mod renegotiation;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,10 +34,12 @@ pub use facts::EphemeralKey;
 use nodetls_openssl::{Ciphertext, ReceiveBuffer, Ssl};
 pub use question::{Facts, Question, QuestionKind, Questions};
 pub use records::Read;
+pub use renegotiation::RenegotiateOptions;
 
 use self::accept::Accepting;
 use self::handshake::Step;
 use self::question::Slot;
+use self::renegotiation::Renegotiation;
 use crate::context::SecureContext;
 use crate::error::Error;
 use crate::event::Event;
@@ -69,7 +72,7 @@ enum Phase {
     Handshaking(Ssl),
     /// OpenSSL is done; decisions that come after its handshake are open.
     Finishing(Ssl),
-    /// Application data flows.
+    /// Application data flows; possibly a renegotiation too.
     Open(Ssl),
     /// Nothing goes on; what OpenSSL or this library had to say last may still be sent.
     Ended(Option<Ssl>),
@@ -100,6 +103,9 @@ pub struct Connection {
     authorization: facts::Authorization,
     client_authentication: ClientAuthentication,
     server_name: Option<String>,
+    /// OpenSSL forgets it in a renegotiation.
+    alpn_protocol: Option<Box<[u8]>>,
+    renegotiation: Renegotiation,
 }
 
 impl Connection {
@@ -114,9 +120,10 @@ impl Connection {
         let server_name = options.server_name.sni().map(str::to_owned);
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let role = Role::Client(Box::new(options));
-        let mut this = Self::new(context, role, Phase::Handshaking(ssl), deadline);
+        let mut this = Self::new(context, role, Phase::Handshaking(ssl), deadline, now);
         this.server_name = server_name;
         this.has_input = true;
+        this.limit_renegotiation();
         Ok(this)
     }
 
@@ -135,10 +142,16 @@ impl Connection {
         crate::options::alpn_wire_form(&options.alpn_protocols)?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let role = Role::Server(options);
-        Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline))
+        Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline, now))
     }
 
-    fn new(context: &SecureContext, role: Role, phase: Phase, deadline: Option<Instant>) -> Self {
+    fn new(
+        context: &SecureContext,
+        role: Role,
+        phase: Phase,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> Self {
         Self {
             role,
             context: context.clone(),
@@ -158,6 +171,8 @@ impl Connection {
             authorization: facts::Authorization::default(),
             client_authentication: ClientAuthentication::None,
             server_name: None,
+            alpn_protocol: None,
+            renegotiation: Renegotiation::new(now),
         }
     }
 
@@ -203,8 +218,10 @@ impl Connection {
         }
     }
 
-    /// Time has come to `now`. A handshake past its time limit fails with [`Error::HandshakeTimeout`].
+    /// Time has come to `now`. A handshake past its time limit fails with [`Error::HandshakeTimeout`], and so does a
+    /// renegotiation.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.handle_renegotiation_time(now);
         if self.deadline.is_some_and(|deadline| now >= deadline) && self.is_handshaking() {
             self.fail(Error::HandshakeTimeout);
         }
@@ -251,16 +268,18 @@ impl Connection {
         }
     }
 
-    /// When [`Connection::handle_timeout`] wants to be called, if at all.
+    /// When [`Connection::handle_timeout`] wants to be called, if at all; possibly at once, by a time in the past.
     ///
-    /// Changes after: [`Connection::poll_event`], [`Connection::handle_timeout`].
+    /// Changes after: [`Connection::poll_event`], [`Connection::handle_timeout`], [`Connection::read_plaintext`],
+    /// [`Connection::renegotiate`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline.filter(|_| self.is_handshaking())
+        if self.is_handshaking() { self.deadline } else { self.renegotiation.poll_timeout() }
     }
 
     /// Whether [`Connection::advance`] has heavy work to do: a step of a handshake.
     pub fn has_work(&self) -> bool {
-        self.has_input && self.is_handshaking() && self.open_question.is_none()
+        let has_handshake = self.is_handshaking() || self.renegotiation.is_under_way();
+        self.has_input && has_handshake && self.open_question.is_none()
     }
 
     /// Takes the handshake as far as bytes, answers and time allow. All public-key work happens here.
@@ -270,6 +289,7 @@ impl Connection {
             match &self.phase {
                 Phase::Accepting(_) => self.advance_accepting(),
                 Phase::Handshaking(_) => self.advance_handshake(),
+                Phase::Open(_) if self.steps.is_empty() => self.advance_renegotiation(),
                 Phase::Finishing(_) | Phase::Open(_) => self.advance_steps(),
                 Phase::Ended(_) => {}
             }
@@ -392,6 +412,7 @@ impl Connection {
     fn end(&mut self) {
         self.open_question = None;
         self.steps.clear();
+        self.renegotiation.end();
         if std::mem::take(&mut self.held) {
             // It was to wait for a decision which will not come any more.
             if let Some(ssl) = self.ssl_mut() {

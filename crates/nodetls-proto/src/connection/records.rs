@@ -25,6 +25,9 @@ impl Connection {
     /// # Errors
     /// The error that the connection has failed with, each time.
     pub fn read_plaintext(&mut self, mut target: impl BufMut) -> Result<Read, Error> {
+        if let Some(read) = self.read_withheld(&mut target) {
+            return read;
+        }
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
@@ -53,6 +56,9 @@ impl Connection {
             }
             Ok(Progress::WantRead) => {
                 self.after_records();
+                if let Some(error) = &self.error {
+                    return Err(error.clone());
+                }
                 Ok(if eof && self.open_question.is_none() { Read::Truncated } else { Read::Blocked })
             }
             Ok(other) => Err(self.broken(other)),
@@ -69,13 +75,16 @@ impl Connection {
     ///
     /// # Errors
     /// The error that the connection has failed with; [`Error::ApiMisuse`] after
-    /// [`Connection::send_close_notify`].
+    /// [`Connection::send_close_notify`]; [`Error::Truncated`] when the peer has gone amid a renegotiation.
     pub fn write_plaintext(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
         if self.close_notify_sent {
             return Err(Error::ApiMisuse("write after close_notify was sent"));
+        }
+        if self.is_write_held_up()? {
+            return Ok(0);
         }
         let mut taken = 0;
         while taken < bytes.len() && !self.is_backlogged() && self.open_question.is_none() {
@@ -91,21 +100,25 @@ impl Connection {
     }
 
     /// Says to the peer that no more data follows (RFC 8446 §6.1). Reading goes on until the peer's own
-    /// `close_notify`. Before the handshake is done there is nothing to say, and the connection just ends.
-    /// More than once is no error.
+    /// `close_notify`. Before the handshake is done there is nothing to say, and the connection just ends. Amid a
+    /// renegotiation it is said at its end. More than once is no error.
     pub fn send_close_notify(&mut self) {
         if self.close_notify_sent {
             return;
         }
         self.close_notify_sent = true;
-        match &mut self.phase {
-            Phase::Open(ssl) => {
-                // A connection that can no longer say goodbye has failed; whoever reads next is told so.
-                if let Err(stack) = ssl.close_notify() {
-                    self.failed(&stack);
-                }
-            }
-            _ => self.end(),
+        if !self.is_open() {
+            self.end();
+        } else if !self.put_off_goodbye() {
+            self.say_goodbye();
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self) {
+        let Phase::Open(ssl) = &mut self.phase else { return };
+        // A connection that can no longer say goodbye has failed; whoever reads next is told so.
+        if let Err(stack) = ssl.close_notify() {
+            self.failed(&stack);
         }
     }
 
@@ -116,7 +129,7 @@ impl Connection {
 
     /// Whether received bytes wait to be read, so that [`Connection::read_plaintext`] is worth a call.
     pub fn has_received(&self) -> bool {
-        self.received().is_some_and(|received| !received.is_empty())
+        self.renegotiation.has_withheld() || self.received().is_some_and(|received| !received.is_empty())
     }
 
     /// Whether as much ciphertext waits to be sent as may.
@@ -124,12 +137,13 @@ impl Connection {
         self.waiting_to_be_sent() >= TRANSMIT_HIGH_WATER
     }
 
-    fn waiting_to_be_sent(&self) -> usize {
+    pub(super) fn waiting_to_be_sent(&self) -> usize {
         self.ssl().map_or(0, |ssl| ssl.transmit().len())
     }
 
     /// Notes what came along with records: sessions, key material, alerts.
     fn after_records(&mut self) {
+        self.observe_renegotiation();
         if !self.ssl().is_some_and(Ssl::has_recorded) {
             return;
         }
@@ -140,14 +154,14 @@ impl Connection {
         }
     }
 
-    fn failed(&mut self, stack: &nodetls_openssl::ErrorStack) -> Error {
+    pub(super) fn failed(&mut self, stack: &nodetls_openssl::ErrorStack) -> Error {
         let alerts = self.harvest();
         let error = self.classify(stack, alerts);
         self.fail(error.clone());
         error
     }
 
-    fn broken(&mut self, progress: Progress<usize>) -> Error {
+    pub(super) fn broken(&mut self, progress: Progress<usize>) -> Error {
         let error = Error::bug(format_args!("a record operation wants {progress:?}"));
         self.fail(error.clone());
         error

@@ -6,6 +6,7 @@
 //! | [`Error::Verify`], [`Error::Identity`] | the holder of the certificate |
 //! | [`Error::Config`] | who wrote the options |
 //! | [`Error::Callback`], [`Error::ApiMisuse`] | the calling program |
+//! | [`Error::Renegotiation`] | the peer, where the connection failed with it; else the calling program |
 //! | [`Error::Bug`] | this library |
 //!
 //! [`Error::code`] gives the string that Node.js reports in `err.code`. Texts are for people and may change.
@@ -63,6 +64,9 @@ pub enum Error {
     /// The answer to a question was an error, or was never given.
     #[error("{0}")]
     Callback(Arc<CallbackError>),
+    /// A renegotiation is not possible, or not permitted. Where it was asked for by a call, nothing was changed.
+    #[error("{0}")]
+    Renegotiation(RenegotiationError),
     /// A call that is not possible in this state. It changed nothing.
     #[error("API misuse: {0}")]
     ApiMisuse(&'static str),
@@ -86,6 +90,7 @@ impl Error {
             Self::Identity(_) => IdentityMismatch::CODE.into(),
             Self::Config(error) => error.code.as_str().into(),
             Self::Callback(error) => error.code.into(),
+            Self::Renegotiation(error) => error.code().into(),
             Self::ApiMisuse(_) => "ERR_TLS_API_MISUSE".into(),
             Self::Bug(_) => "ERR_INTERNAL_ASSERTION".into(),
         }
@@ -288,6 +293,35 @@ impl ConfigError {
             let message =
                 openssl_errors.first().map_or_else(|| "it is not valid".to_owned(), ToString::to_string);
             Error::Config(Arc::new(Self { option, message, code, openssl_errors }))
+        }
+    }
+}
+
+/// Why there is no renegotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenegotiationError {
+    /// It was disabled on this connection.
+    #[error("TLS session renegotiation disabled for this socket")]
+    Disabled,
+    /// The peer has begun more of them than it may.
+    #[error("TLS session renegotiation attack detected")]
+    TooMany,
+    /// The protocol version has nothing of the kind.
+    #[error("wrong ssl version")]
+    WrongVersion,
+    /// The peer does not support secure renegotiation (RFC 5746).
+    #[error("unsafe legacy renegotiation disabled")]
+    NotSecure,
+}
+
+impl RenegotiationError {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Disabled => "ERR_TLS_RENEGOTIATION_DISABLED",
+            Self::TooMany => "ERR_TLS_SESSION_ATTACK",
+            Self::WrongVersion => "ERR_SSL_WRONG_SSL_VERSION",
+            Self::NotSecure => "ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
         }
     }
 }

@@ -115,6 +115,8 @@ pub(crate) fn name(code: i32) -> &'static str {
 pub(crate) const UNABLE_TO_GET_ISSUER_CERT: i32 = 2;
 /// `X509_V_ERR_APPLICATION_VERIFICATION`: refused by an answer.
 pub(crate) const APPLICATION_VERIFICATION: i32 = 50;
+/// `X509_V_ERR_CERT_CHAIN_TOO_LONG`.
+pub(crate) const CERT_CHAIN_TOO_LONG: i32 = 22;
 /// `X509_V_ERR_CERT_REVOKED`.
 pub(crate) const CERT_REVOKED: i32 = 23;
 /// `X509_V_ERR_OCSP_VERIFY_NEEDED`.
@@ -136,6 +138,7 @@ mod tests {
         assert_eq!(name(18), "DEPTH_ZERO_SELF_SIGNED_CERT");
         assert_eq!(name(21), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
         assert_eq!(name(HOSTNAME_MISMATCH), "HOSTNAME_MISMATCH");
+        assert_eq!(name(CERT_CHAIN_TOO_LONG), "CERT_CHAIN_TOO_LONG");
         assert_eq!(name(CERT_REVOKED), "CERT_REVOKED");
         assert_eq!(name(OCSP_VERIFY_NEEDED), "OCSP_VERIFY_NEEDED");
         assert_eq!(name(OCSP_VERIFY_FAILED), "OCSP_VERIFY_FAILED");

@@ -9,6 +9,7 @@
 mod bulk;
 mod clients;
 mod refusals;
+mod renegotiation;
 mod resumption;
 mod rustls_peer;
 mod servers;

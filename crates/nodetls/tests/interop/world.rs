@@ -94,6 +94,11 @@ impl World {
         self.directory.path().join("ca.pem")
     }
 
+    /// One certificate more of the authority.
+    pub(crate) fn issue(&self, leaf: &Leaf) -> Identity {
+        self.ca.issue(leaf)
+    }
+
     /// An authority that has issued nothing.
     pub(crate) fn stranger_path(&self) -> PathBuf {
         self.directory.path().join("stranger.pem")

@@ -15,6 +15,7 @@ mod external_keys;
 mod halves;
 mod hostile;
 mod limits;
+mod renegotiation;
 mod server_close;
 mod transports;
 mod world;
