@@ -1,0 +1,99 @@
+'use strict'
+
+// Certificate objects as `getPeerCertificate()` gives them.
+
+const { X509Certificate } = require('node:crypto')
+
+const native = require('./generated')
+
+/** Keys and values as an object without a prototype (CVE-2022-21824); a key that comes again has a list. */
+function nameObject (flat) {
+  const object = Object.create(null)
+  for (let index = 0; index < flat.length; index += 2) {
+    const [key, value] = [flat[index], flat[index + 1]]
+    if (object[key] === undefined) object[key] = value
+    else if (Array.isArray(object[key])) object[key].push(value)
+    else object[key] = [object[key], value]
+  }
+  return object
+}
+
+/** Places by method: `'OCSP - URI': ['http://…']`. */
+function infoAccess (flat) {
+  const object = Object.create(null)
+  for (let index = 0; index < flat.length; index += 2) {
+    const [, kind, place] = /^([^:]*):([\s\S]*)$/.exec(flat[index + 1]) ?? ['', '', flat[index + 1]]
+    const key = `${flat[index]} - ${kind}`
+    object[key] ??= []
+    object[key].push(place)
+  }
+  return object
+}
+
+function isAuthority (der) {
+  try {
+    return new X509Certificate(der).ca
+  } catch {
+    return false
+  }
+}
+
+/**
+ * One certificate.
+ * @param {Buffer} der
+ */
+function certificateObject (der) {
+  const fields = native.certificateFields(der)
+  const object = {
+    subject: nameObject(fields.subject),
+    issuer: nameObject(fields.issuer),
+    subjectaltname: fields.subjectaltname ?? undefined,
+    infoAccess: fields.infoAccess ? infoAccess(fields.infoAccess) : undefined,
+    ca: isAuthority(der)
+  }
+  Object.assign(object, keyFields(fields), {
+    valid_from: fields.validFrom,
+    valid_to: fields.validTo,
+    fingerprint: fields.fingerprint,
+    fingerprint256: fields.fingerprint256,
+    fingerprint512: fields.fingerprint512,
+    ext_key_usage: fields.extKeyUsage ?? undefined,
+    serialNumber: fields.serialNumber,
+    raw: der
+  })
+  return object
+}
+
+function keyFields (fields) {
+  const object = {}
+  for (const name of ['modulus', 'bits', 'exponent', 'pubkey', 'asn1Curve', 'nistCurve']) {
+    if (fields[name] != null) object[name] = fields[name]
+  }
+  return object
+}
+
+/**
+ * The peer's certificate; with its issuers where `detailed`, a root being its own.
+ * @param {Buffer[]} chain its own first
+ * @param {boolean} detailed
+ */
+function peerCertificateObject (chain, detailed) {
+  const objects = (detailed ? chain : chain.slice(0, 1)).map(certificateObject)
+  objects.forEach((object, index) => {
+    if (!detailed) return
+    if (index + 1 < objects.length) object.issuerCertificate = objects[index + 1]
+    else if (isSelfIssued(chain[index])) object.issuerCertificate = object
+  })
+  return objects[0]
+}
+
+function isSelfIssued (der) {
+  try {
+    const certificate = new X509Certificate(der)
+    return certificate.checkIssued(certificate)
+  } catch {
+    return false
+  }
+}
+
+module.exports = { certificateObject, peerCertificateObject }

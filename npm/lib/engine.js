@@ -1,0 +1,314 @@
+'use strict'
+
+// Drives one connection of the addon over one transport, for one socket. Bytes, answers and time go in; plaintext and
+// events come out, as calls of the socket's methods (`engineSecure`, `engineFailed`, …).
+
+const { fromNative } = require('./errors')
+const { answer } = require('./questions')
+const { transportFor } = require('./transport')
+const { startWork } = require('./work')
+
+/** How much plaintext is read at a time. */
+const READ_SIZE = 64 * 1024
+/** What is left of a buffer is used for the next read as long as it is worth it. */
+const WORTHWHILE = 16 * 1024
+
+class Engine {
+  /**
+   * @param {any} connection the addon's
+   * @param {any} socket whom it tells
+   */
+  constructor (connection, socket) {
+    this.connection = connection
+    this.socket = socket
+    this.transport = null
+    this.working = false
+    this.ended = false
+    this.failed = false
+    this.disposed = false
+    this.transportEnded = false
+    /** Ciphertext that the connection could not take yet. */
+    this.rest = null
+    this.slab = null
+    this.slabStart = 0
+    /** Whether the program wants plaintext. */
+    this.wanted = false
+    this.pendingWrite = null
+    this.timer = null
+    /** The program's own error, while the core says that a callback has failed. */
+    this.kept = undefined
+    this.listener = {
+      onchunk: (chunk, length) => this.receive(chunk, length),
+      onend: () => this.endOfTransport(),
+      onclose: (error) => this.closed(error)
+    }
+  }
+
+  /** Begins; a server waits, a client speaks. */
+  start (stream, slot) {
+    this.transport = transportFor(stream, this.listener, slot)
+    this.transport.resume()
+    this.setTimer()
+    this.step()
+  }
+
+  // ---- bytes of the peer ----
+
+  receive (chunk, length) {
+    if (this.disposed) return false
+    if (this.rest) {
+      this.rest = Buffer.concat([this.rest, chunk.subarray(0, length)])
+      return false
+    }
+    const taken = this.connection.receive(chunk, 0, length)
+    // The chunk's memory belongs to the transport.
+    if (taken < length) this.rest = Buffer.from(chunk.subarray(taken, length))
+    this.socket.engineTraffic()
+    this.step()
+    return this.rest === null && this.wantsMore()
+  }
+
+  wantsMore () {
+    return !this.connection.isOpen() || this.wanted
+  }
+
+  /** Offers again what could not be taken; whether all of it was. */
+  offerRest () {
+    if (this.rest === null) return true
+    const taken = this.connection.receive(this.rest, 0, this.rest.length)
+    this.rest = taken < this.rest.length ? this.rest.subarray(taken) : null
+    return this.rest === null
+  }
+
+  endOfTransport () {
+    this.transportEnded = true
+    if (this.disposed) return
+    if (this.rest === null) this.connection.endOfStream()
+    this.step()
+  }
+
+  closed (error) {
+    if (this.disposed) return
+    this.transportEnded = true
+    this.socket.engineTransportClosed(error)
+  }
+
+  // ---- the loop ----
+
+  /** Takes everything as far as it goes. */
+  step () {
+    if (this.working || this.disposed) return
+    for (;;) {
+      if (startWork(this.connection, () => this.worked())) {
+        this.working = true
+        return
+      }
+      const moved = this.dispatch()
+      if (this.disposed || this.working) return
+      this.transmit()
+      const read = this.read()
+      if (this.disposed) return
+      const more = this.rest !== null && this.offerMore()
+      if (!moved && !read && !more) break
+    }
+    this.transmit()
+    this.continueWrite()
+    this.setTimer()
+  }
+
+  offerMore () {
+    const before = this.rest.length
+    if (this.offerRest()) {
+      if (this.transportEnded) this.connection.endOfStream()
+      else if (this.wantsMore()) this.transport?.resume()
+    }
+    return this.rest === null || this.rest.length < before
+  }
+
+  worked () {
+    this.working = false
+    if (!this.disposed) this.step()
+  }
+
+  dispatch () {
+    const events = this.connection.poll()
+    if (events === null) return false
+    for (const event of events) {
+      if (this.disposed) break
+      if (event.question) answer(this, event)
+      else this.tell(event)
+    }
+    return true
+  }
+
+  tell (event) {
+    const { socket } = this
+    switch (event.type) {
+      case 'secure': return socket.engineSecure()
+      case 'keylog': return socket.engineKeylog(event.line)
+      case 'session': return socket.engineSession(event.session)
+      case 'ocspResponse': return socket.engineOcspResponse(event.response)
+      case 'renegotiated': return socket.engineRenegotiated()
+      case 'clientAuthenticated': return socket.engineClientAuthenticated()
+      case 'trace': return socket.engineTrace(event.text)
+      case 'failed': return this.fail(event.error)
+    }
+  }
+
+  fail (error) {
+    if (this.failed) return
+    this.failed = true
+    // What is left to be sent is the alert; a transport that does not take it has no right to delay us.
+    this.transmit()
+    const kept = error.kind === 'callback' ? this.kept : undefined
+    this.socket.engineFailed(kept !== undefined ? kept : fromNative(error), error)
+  }
+
+  // ---- questions ----
+
+  /** The answer has been given; goes on. */
+  answered () {
+    if (!this.disposed) this.step()
+  }
+
+  /** A callback has failed with this, which is what the program is told. */
+  failWith (error) {
+    if (this.disposed) return
+    this.kept = error
+    this.connection.fail(String(error?.message ?? error))
+    this.step()
+  }
+
+  // ---- plaintext ----
+
+  read () {
+    if (!this.wanted || this.ended || this.failed || !this.connection.isOpen()) return false
+    let any = false
+    while (this.wanted && !this.disposed) {
+      const count = this.readOnce()
+      if (count <= 0) {
+        if (count < 0) this.endOfPlaintext(count === -2)
+        break
+      }
+      any = true
+    }
+    return any
+  }
+
+  readOnce () {
+    if (this.slab === null || this.slab.length - this.slabStart < WORTHWHILE) {
+      this.slab = Buffer.allocUnsafeSlow(READ_SIZE)
+      this.slabStart = 0
+    }
+    let count
+    try {
+      count = this.connection.read(this.slab, this.slabStart)
+    } catch (error) {
+      if (error.native) this.fail(error.native)
+      return 0
+    }
+    if (count <= 0) return count
+    const plaintext = this.slab.subarray(this.slabStart, this.slabStart + count)
+    this.slabStart += count
+    this.wanted = this.socket.enginePlaintext(plaintext)
+    return count
+  }
+
+  endOfPlaintext (truncated) {
+    if (this.ended) return
+    this.ended = true
+    this.socket.engineEnd(truncated)
+  }
+
+  /** The program wants plaintext. */
+  resume () {
+    if (this.wanted) return
+    this.wanted = true
+    if (!this.transport) return
+    this.step()
+    if (!this.disposed && this.wanted && this.rest === null) this.transport.resume()
+  }
+
+  /**
+   * Writes all chunks; `done` is called when the transport has taken their ciphertext.
+   * @param {Buffer[]} chunks
+   */
+  write (chunks, done) {
+    this.pendingWrite = { chunks, index: 0, start: 0, done }
+    this.continueWrite()
+  }
+
+  continueWrite () {
+    const write = this.pendingWrite
+    if (write === null || this.disposed || !this.connection.isOpen()) return
+    try {
+      while (write.index < write.chunks.length) {
+        const chunk = write.chunks[write.index]
+        const taken = this.connection.write(chunk, write.start, chunk.length)
+        write.start += taken
+        if (write.start === chunk.length) {
+          write.index++
+          write.start = 0
+        } else if (taken === 0) {
+          // As much waits to be sent as may, or a renegotiation has to be over first.
+          if (this.connection.hasTransmit?.() ?? this.connection.isBacklogged()) this.transmit(() => this.continueWrite())
+          return
+        }
+      }
+    } catch (error) {
+      this.pendingWrite = null
+      return write.done(error.native ? fromNative(error.native) : error)
+    }
+    this.pendingWrite = null
+    this.transmit(write.done)
+  }
+
+  /** Sends what there is. */
+  transmit (done) {
+    const ciphertext = this.working ? null : this.connection.transmit()
+    if (ciphertext !== null && this.transport) this.transport.write(ciphertext, (error) => done?.(error))
+    else if (done) process.nextTick(done)
+  }
+
+  /** Says goodbye, and ends this side of the transport. */
+  end (done) {
+    if (this.disposed || !this.transport) return process.nextTick(done)
+    this.connection.sendCloseNotify()
+    this.transmit((error) => {
+      if (error || this.disposed) return done()
+      this.transport.end(() => done())
+    })
+  }
+
+  // ---- time ----
+
+  setTimer () {
+    const left = this.connection.deadline()
+    if (left < 0) {
+      clearTimeout(this.timer)
+      this.timer = null
+    } else if (this.timer === null) {
+      this.timer = setTimeout(() => this.expired(), Math.min(Math.ceil(left), 0x7fffffff))
+    }
+  }
+
+  expired () {
+    this.timer = null
+    if (this.disposed) return
+    this.connection.timeout()
+    this.step()
+  }
+
+  /** Lets everything go. */
+  dispose () {
+    if (this.disposed) return
+    this.disposed = true
+    clearTimeout(this.timer)
+    const write = this.pendingWrite
+    this.pendingWrite = null
+    this.slab = this.rest = null
+    return write
+  }
+}
+
+module.exports = { Engine }

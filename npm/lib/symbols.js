@@ -1,0 +1,14 @@
+'use strict'
+
+module.exports = {
+  kEngine: Symbol('engine'),
+  kNative: Symbol('native'),
+  kConnectOptions: Symbol('connect-options'),
+  kPendingSession: Symbol('pending-session'),
+  kIsVerified: Symbol('verified'),
+  kErrorEmitted: Symbol('error-emitted'),
+  kStream: Symbol('stream'),
+  kConnecting: Symbol('connecting'),
+  kRenegotiating: Symbol('renegotiating'),
+  kReady: Symbol('ready')
+}

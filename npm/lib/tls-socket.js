@@ -1,0 +1,378 @@
+'use strict'
+
+// TLSSocket: a net.Socket whose bytes go through a connection of the addon, over another stream.
+//
+// It owns no handle of libuv. Its life: made, given a stream (`_carry`), connected, secure (`engineSecure`), closed. The
+// engine calls the methods that begin with `engine`.
+
+const net = require('node:net')
+
+const { createConnection } = require('./connection-options')
+const { Engine } = require('./engine')
+const { codes, connResetException } = require('./errors')
+const { installFacts } = require('./socket-facts')
+const { TLSHandle } = require('./tls-handle')
+const { isDuplex, readInto } = require('./transport')
+const {
+  kConnectOptions, kConnecting, kEngine, kIsVerified, kNative, kPendingSession, kReady, kRenegotiating, kStream
+} = require('./symbols')
+
+const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
+
+/** Events of the inner socket that belong to the outer one. */
+const PASSED_ON = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout']
+
+/**
+ * @param {any} [socket] what carries the connection
+ * @param {any} [options]
+ */
+function TLSSocket (socket, options) {
+  if (!(this instanceof TLSSocket)) return new TLSSocket(socket, options)
+  if (socket && !isDuplex(socket)) throw codes.ERR_INVALID_ARG_TYPE('socket', 'stream.Duplex', socket)
+  const tlsOptions = { ...options }
+  this[kConnecting] = false
+  net.Socket.call(this, {
+    allowHalfOpen: socket ? socket.allowHalfOpen : tlsOptions.allowHalfOpen,
+    highWaterMark: tlsOptions.highWaterMark,
+    readableHighWaterMark: tlsOptions.readableHighWaterMark,
+    writableHighWaterMark: tlsOptions.writableHighWaterMark,
+    signal: tlsOptions.signal
+  })
+  prepare(this, tlsOptions)
+  this.on('error', this._tlsError)
+  if (socket) this._carry(socket)
+  if (tlsOptions.pauseOnConnect) this.pause()
+  else this.read(0)
+}
+Object.setPrototypeOf(TLSSocket.prototype, net.Socket.prototype)
+Object.setPrototypeOf(TLSSocket, net.Socket)
+
+/** The fields that programs and packages look at. */
+function prepare (socket, tlsOptions) {
+  socket._tlsOptions = tlsOptions
+  socket._secureEstablished = false
+  socket._securePending = false
+  socket._newSessionPending = false
+  socket._controlReleased = false
+  socket._hadError = false
+  socket._SNICallback = tlsOptions.SNICallback ?? null
+  socket._requestCert = Boolean(tlsOptions.requestCert)
+  socket._rejectUnauthorized = tlsOptions.rejectUnauthorized !== false
+  socket.secureConnecting = true
+  socket.servername = null
+  socket.alpnProtocol = null
+  socket.authorized = false
+  socket.authorizationError = null
+  socket.server = tlsOptions.server ?? null
+  socket.ssl = null
+  socket[kConnectOptions] ??= null
+  socket[kNative] = null
+  socket[kEngine] = null
+  socket[kStream] = null
+  socket[kPendingSession] = null
+  socket[kIsVerified] = false
+  socket[kRenegotiating] = null
+}
+
+const prototype = TLSSocket.prototype
+
+Object.defineProperties(prototype, {
+  encrypted: { value: true, writable: true, enumerable: true, configurable: true },
+  connecting: {
+    get () { return this[kStream]?.connecting ?? this[kConnecting] ?? false },
+    // net.Socket writes it; what counts is the stream's.
+    set (value) { this[kConnecting] = Boolean(value) && this[kStream] === undefined },
+    enumerable: true,
+    configurable: true
+  },
+  _bytesDispatched: {
+    get () { return this._handle?.bytesWritten ?? this._dispatched ?? 0 },
+    set (value) { this._dispatched = value },
+    configurable: true
+  }
+})
+
+installFacts(prototype)
+
+// ---- the stream below ----
+
+/** From now on `stream` carries the connection. `slot`: where it reads into a buffer of ours. */
+prototype._carry = function (stream, slot) {
+  this[kStream] = stream
+  this._parent = stream instanceof net.Socket ? stream : null
+  this._handle = new TLSHandle(stream)
+  this.ssl = this._handle
+  // Once the stream is gone, so is this.
+  stream.on('error', (error) => this._streamFailed(error))
+  if (stream.connecting) {
+    stream.once('connect', () => this._begin(slot))
+    stream.once('close', () => this.destroy())
+    return
+  }
+  this._begin(slot)
+}
+
+prototype._streamFailed = function (error) {
+  if (this[kEngine] || this.destroyed) return
+  this.destroy(error)
+}
+
+/** The stream is connected: the handshake begins, unless it has to wait for more options. */
+prototype._begin = function (slot) {
+  if (this.destroyed || this[kEngine]) return
+  try {
+    this[kNative] = createConnection(this)
+  } catch (error) {
+    return this.destroy(error)
+  }
+  const engine = new Engine(this[kNative], this)
+  this[kEngine] = engine
+  if (this._tlsOptions.enableTrace) this.enableTrace()
+  if (this._readableState.flowing !== false) engine.wanted = true
+  process.nextTick(() => { if (!this.destroyed) engine.start(this[kStream], slot) })
+}
+
+/**
+ * Connects, and then does the handshake. As net.Socket's.
+ * @param {...any} words
+ */
+prototype.connect = function (...words) {
+  const { slot, onread } = readInto()
+  const [options, callback] = net._normalizeArgs ? net._normalizeArgs(words) : [words[0], words[1]]
+  const inner = new net.Socket({ allowHalfOpen: this.allowHalfOpen, onread })
+  if (typeof callback === 'function') this.once('connect', callback)
+  for (const name of PASSED_ON) inner.on(name, (...values) => this.emit(name, ...values))
+  // Before the engine's own listeners, so that the order of events is that of net.Socket.
+  inner.once('connect', () => {
+    if (this.destroyed) return
+    this._unrefTimer()
+    this.emit('connect')
+    this.emit('ready')
+  })
+  this._carry(inner, slot)
+  inner.connect(options)
+  return this
+}
+
+// ---- plaintext ----
+
+prototype._read = function () {
+  if (this[kEngine]) this[kEngine].resume()
+}
+
+prototype._write = function (chunk, encoding, callback) {
+  this._send([typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk], callback)
+}
+
+prototype._writev = function (entries, callback) {
+  this._send(entries.map(({ chunk, encoding }) => typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk), callback)
+}
+
+prototype._send = function (chunks, callback) {
+  if (this.destroyed) return process.nextTick(callback, codes.ERR_SOCKET_CLOSED())
+  this._unrefTimer()
+  if (!this._secureEstablished) return this._afterHandshake(() => this._send(chunks, callback), callback)
+  for (const chunk of chunks) this._handle.bytesWritten += chunk.length
+  this[kEngine].write(chunks, (error) => {
+    if (!this.destroyed) this._unrefTimer()
+    callback(error ?? null)
+  })
+}
+
+/** Does it when the handshake is done, or tells that there will be none. */
+prototype._afterHandshake = function (action, callback) {
+  const onsecure = () => {
+    this.off('close', onclose)
+    action()
+  }
+  const onclose = () => {
+    this.off('secure', onsecure)
+    callback(codes.ERR_SOCKET_CLOSED_BEFORE_CONNECTION())
+  }
+  // Before the program's own listeners: what it has written first goes out first.
+  this.prependOnceListener('secure', onsecure)
+  this.once('close', onclose)
+}
+
+prototype._final = function (callback) {
+  if (this.destroyed || !this[kStream]) return callback()
+  if (!this._secureEstablished) return this._afterHandshake(() => this._final(callback), () => callback())
+  this[kEngine].end(() => callback())
+}
+
+prototype._destroy = function (error, callback) {
+  const write = this[kEngine]?.dispose()
+  this[kConnecting] = false
+  const native = this[kNative]
+  net.Socket.prototype._destroy.call(this, error, (failure) => {
+    write?.done(failure ?? codes.ERR_SOCKET_CLOSED())
+    callback(failure)
+  })
+  native?.dispose?.()
+}
+
+// ---- what the engine tells ----
+
+prototype.engineTraffic = function () {
+  this._unrefTimer()
+}
+
+/** Takes plaintext; whether more is wanted. */
+prototype.enginePlaintext = function (plaintext) {
+  if (this._handle) this._handle.bytesRead += plaintext.length
+  const { onread } = this._tlsOptions
+  if (!onread) return this.push(plaintext)
+  return intoBuffer(onread, plaintext)
+}
+
+/** Hands plaintext over in the program's own buffer, as much at a time as that holds. */
+function intoBuffer (onread, plaintext) {
+  let wanted = true
+  for (let start = 0; start < plaintext.length;) {
+    const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
+    const piece = plaintext.subarray(start, start + buffer.length)
+    buffer.set(piece)
+    start += piece.length
+    if (onread.callback(piece.length, buffer) === false) wanted = false
+  }
+  return wanted
+}
+
+prototype.engineEnd = function (truncated) {
+  if (truncated && this._tlsOptions.rejectTruncated) {
+    return this.destroy(codes.ERR_SSL_UNEXPECTED_EOF_WHILE_READING())
+  }
+  if (this._readableState.ended) return
+  this.push(null)
+  this.read(0)
+}
+
+prototype.engineSecure = function () {
+  if (this.destroyed) return
+  const connection = this[kNative]
+  const alpn = connection.alpnProtocol()
+  this.alpnProtocol = alpn === null ? false : alpn.toString('latin1')
+  this.servername = connection.servername() ?? (this._tlsOptions.isServer ? false : this.servername)
+  this._secureEstablished = true
+  this.emit('secure')
+}
+
+prototype.engineFailed = function (error, native) {
+  if (this.destroyed) return
+  const { isServer } = this._tlsOptions
+  if (native.kind === 'truncated' && !this._secureEstablished) {
+    error = isServer ? connResetException('socket hang up') : this._disconnected()
+  }
+  if (this._hadError) return
+  this._hadError = true
+  this._fail(error)
+}
+
+/** Tells of the error, and then closes, so that the alert goes out and listeners find the socket alive. */
+prototype._fail = function (error) {
+  const engine = this[kEngine]
+  const stream = this[kStream]
+  const finish = () => { if (!this.destroyed) this.destroy(error) }
+  if (!engine || !stream || stream.destroyed || !stream.writableLength) return finish()
+  // The alert is on its way; nobody waits for a peer that does not read.
+  const timer = setTimeout(finish, 1000)
+  stream.write('', () => {
+    clearTimeout(timer)
+    finish()
+  })
+}
+
+prototype._disconnected = function () {
+  const options = this[kConnectOptions] ?? {}
+  const error = connResetException(DISCONNECTED)
+  error.path = options.path
+  error.host = options.host
+  error.port = options.port
+  error.localAddress = options.localAddress
+  return error
+}
+
+prototype.engineKeylog = function (line) {
+  this.emit('keylog', Buffer.concat([line, Buffer.from('\n')]))
+}
+
+prototype.engineSession = function (session) {
+  if (this[kIsVerified]) this.emit('session', session)
+  // Before the server is accepted nobody may see it (CVE-2020-8172).
+  else this[kPendingSession] = session
+}
+
+prototype.engineOcspResponse = function (response) {
+  this.emit('OCSPResponse', response)
+}
+
+prototype.engineTrace = function (text) {
+  process.stderr.write(text)
+}
+
+prototype.engineRenegotiated = function () {
+  const done = this[kRenegotiating]
+  this[kRenegotiating] = null
+  this.authorized = this[kNative].authorized()
+  const error = this[kNative].authorizationError()
+  this.authorizationError = error?.code ?? null
+  this.emit('secure')
+  done?.(null)
+}
+
+prototype.engineClientAuthenticated = function () {
+  this.engineRenegotiated()
+}
+
+prototype.engineTransportClosed = function (error) {
+  if (this.destroyed) return
+  if (!this._secureEstablished) {
+    const reset = this._tlsOptions.isServer ? connResetException('socket hang up') : this._disconnected()
+    return this.destroy(error ?? reset)
+  }
+  if (error) return this.destroy(error)
+  const engine = this[kEngine]
+  // What has been received is still delivered.
+  if (!engine.ended) engine.endOfTransport()
+  if (this._readableState.ended && !this._readableState.endEmitted && this._readableState.length > 0) {
+    this.once('end', () => this.destroy())
+  } else if (!this.destroyed) {
+    setImmediate(() => this.destroy())
+  }
+}
+
+// ---- errors before the program has the socket ----
+
+prototype._tlsError = function (error) {
+  this.emit('_tlsError', error)
+  return this._controlReleased ? error : null
+}
+
+prototype._emitTLSError = function (error) {
+  if (this._tlsError(error)) this.destroy(error)
+}
+
+/** From now on errors are the program's. */
+prototype._releaseControl = function () {
+  if (this._controlReleased) return false
+  this._controlReleased = true
+  this.removeListener('error', this._tlsError)
+  return true
+}
+
+/**
+ * Resolves when the connection is secure, and rejects when it never will be.
+ * @returns {Promise<this>}
+ */
+prototype.ready = function () {
+  this[kReady] ??= new Promise((resolve, reject) => {
+    if (this._secureEstablished && !this.secureConnecting) return resolve(this)
+    const event = this._tlsOptions.isServer ? 'secure' : 'secureConnect'
+    this.once(event, () => resolve(this))
+    this.once('error', reject)
+    this.once('close', () => reject(this._disconnected()))
+  })
+  return this[kReady]
+}
+
+module.exports = { TLSSocket }

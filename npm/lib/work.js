@@ -1,0 +1,27 @@
+'use strict'
+
+// The heavy steps of handshakes, done by the addon's threads: who waits for which.
+
+const native = require('./generated')
+
+/** @type {Map<number, () => void>} */
+const waiting = new Map()
+
+native.setWorkDone((ids) => {
+  for (const id of ids) {
+    const done = waiting.get(id)
+    waiting.delete(id)
+    done?.()
+  }
+})
+
+/**
+ * Has the step done elsewhere that is due, if there is one; whether that is so. `done` is called afterwards.
+ */
+function startWork (connection, done) {
+  if (!connection.startWork()) return false
+  waiting.set(connection.id, done)
+  return true
+}
+
+module.exports = { startWork }
