@@ -8,8 +8,9 @@ use nodetls_openssl::{
     SSL_OP_NO_TICKET, certificates_from_pem, sha256,
 };
 
-use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
+use crate::cipher::CipherLists;
 use crate::client_hello::ClientHello;
+use crate::defaults::{Defaults, defaults};
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
@@ -59,7 +60,8 @@ pub enum DhParam {
 
 /// What a [`SecureContext`] is made of. Node: the options of `tls.createSecureContext`.
 ///
-/// Everything has a safe default; write the fields that matter and end with `..Default::default()`.
+/// Everything has a safe default; write the fields that matter and end with `..Default::default()`. The defaults of
+/// four of them can be replaced for the whole process: see [`set_defaults`](crate::set_defaults).
 #[derive(Clone, Debug)]
 pub struct SecureContextOptions {
     /// Trusted authorities in PEM, each text with any number of them; they replace the default ones. Node: `ca`.
@@ -79,7 +81,8 @@ pub struct SecureContextOptions {
     pub pfx: Vec<Pfx>,
     /// The passphrase of keys and files that have none of their own. Node: `passphrase`.
     pub passphrase: Option<SecretBytes>,
-    /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them. Default: [`DEFAULT_CIPHERS`].
+    /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them.
+    /// Default: [`DEFAULT_CIPHERS`](crate::DEFAULT_CIPHERS).
     /// A list with names of one generation only switches the other off. Node: `ciphers`.
     pub ciphers: Option<String>,
     /// Groups for key agreement, separated by colons, or `auto`. Default: `auto`. Node: `ecdhCurve`.
@@ -180,7 +183,7 @@ impl SecureContext {
     pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
         let mut builder = ContextBuilder::new().map_err(Error::bug)?;
         builder.forbid_renegotiation();
-        let max_version = set_protocol(&mut builder, options)?;
+        let max_version = set_protocol(&mut builder, options, &defaults())?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit())?;
@@ -273,13 +276,20 @@ pub(crate) struct OwnCertificate {
     pub(crate) issuer: Option<Certificate>,
 }
 
+/// Whether contexts can be made of these protocol settings.
+pub(crate) fn check_protocol(options: &SecureContextOptions, defaults: &Defaults) -> Result<(), Error> {
+    let mut builder = ContextBuilder::new().map_err(Error::bug)?;
+    set_protocol(&mut builder, options, defaults).map(|_| ())
+}
+
 fn set_protocol(
     builder: &mut ContextBuilder,
     options: &SecureContextOptions,
+    defaults: &Defaults,
 ) -> Result<ProtocolVersion, Error> {
-    let ciphers =
-        CipherLists::parse(bounded("ciphers", options.ciphers.as_deref().unwrap_or(DEFAULT_CIPHERS))?);
-    let (min, max) = versions(options, &ciphers)?;
+    let ciphers = bounded("ciphers", options.ciphers.as_deref().unwrap_or(&defaults.ciphers))?;
+    let ciphers = CipherLists::parse(ciphers);
+    let (min, max) = versions(options, defaults, &ciphers)?;
     builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
     builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
     let dh = dh_parameters(options)?;
@@ -295,7 +305,8 @@ fn set_protocol(
     if !ciphers.tls1_2.is_empty() {
         builder.set_cipher_list(&ciphers.tls1_2).map_err(ConfigError::from_openssl("ciphers"))?;
     }
-    if let Some(groups) = options.ecdh_curve.as_deref().filter(|groups| *groups != "auto") {
+    let groups = options.ecdh_curve.as_deref().unwrap_or(&defaults.ecdh_curve);
+    if groups != "auto" {
         set_groups(builder, bounded("ecdhCurve", groups)?)?;
     }
     if let Some(algorithms) = options.sigalgs.as_deref() {
@@ -360,17 +371,19 @@ fn bounded<'a>(option: &'static str, list: &'a str) -> Result<&'a str, Error> {
 /// The version range, narrowed where the cipher list leaves a generation without suites, as Node.js does it.
 fn versions(
     options: &SecureContextOptions,
+    defaults: &Defaults,
     ciphers: &CipherLists,
 ) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
     use ProtocolVersion::{Tls1_2, Tls1_3};
-    let (mut min, mut max) = match options.secure_protocol.as_deref() {
-        Some(method) => method_versions(method, options)?,
-        // A maximum below the default minimum lowers that too: it can mean nothing else.
-        None => (
-            options.min_version.unwrap_or_else(|| options.max_version.unwrap_or(Tls1_2).min(Tls1_2)),
-            options.max_version.unwrap_or(Tls1_3),
-        ),
-    };
+    let (mut min, mut max) =
+        match (options.secure_protocol.as_deref(), options.min_version, options.max_version) {
+            (Some(method), ..) => method_versions(method, options)?,
+            (None, Some(min), Some(max)) => (min, max),
+            // One that is given moves a default that it contradicts: it can mean nothing else.
+            (None, Some(min), None) => (min, defaults.max_version.max(min)),
+            (None, None, Some(max)) => (defaults.min_version.min(max), max),
+            (None, None, None) => (defaults.min_version, defaults.max_version),
+        };
     if min > max {
         let message = format!("the minimum {min} is above the maximum {max}");
         return Err(ConfigError::refused("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));

@@ -12,6 +12,7 @@ mod cipher;
 mod client_hello;
 pub mod connection;
 mod context;
+mod defaults;
 mod error;
 mod event;
 mod general_name;
@@ -34,6 +35,7 @@ pub use connection::question::{
 };
 pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
+pub use defaults::{Defaults, defaults, set_defaults};
 pub use error::{
     AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,
     ProtocolError, VerifyError,
