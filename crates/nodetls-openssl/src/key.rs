@@ -1,6 +1,5 @@
-//! Private keys and PKCS#12 files.
+//! Private keys.
 
-use openssl::pkcs12;
 use openssl::pkey::{PKey, Private};
 
 use crate::{Certificate, ErrorStack, init};
@@ -37,40 +36,25 @@ impl PrivateKey {
         equal
     }
 
+    /// Reads a key from the DER form of PKCS#8, not encrypted.
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, ErrorStack> {
+        ErrorStack::clear();
+        Ok(Self(PKey::private_key_from_pkcs8(der)?))
+    }
+
     pub(crate) fn pkey(&self) -> &PKey<Private> {
         &self.0
+    }
+}
+
+impl From<PKey<Private>> for PrivateKey {
+    fn from(key: PKey<Private>) -> Self {
+        Self(key)
     }
 }
 
 impl std::fmt::Debug for PrivateKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "PrivateKey({:?}, {} bits)", self.0.id(), self.0.bits())
-    }
-}
-
-/// The contents of a PKCS#12 (PFX) file.
-#[derive(Debug)]
-pub struct Pkcs12 {
-    /// The private key.
-    pub key: Option<PrivateKey>,
-    /// The certificate that belongs to the key.
-    pub certificate: Option<Certificate>,
-    /// All further certificates.
-    pub chain: Vec<Certificate>,
-}
-
-impl Pkcs12 {
-    /// Opens a PKCS#12 file.
-    ///
-    /// # Errors
-    /// When the bytes are no such file, the passphrase is wrong, or its ciphers are not available.
-    ///
-    /// Corresponds to `PKCS12_parse`.
-    pub fn from_der(der: &[u8], passphrase: &str) -> Result<Self, ErrorStack> {
-        init();
-        ErrorStack::clear();
-        let parsed = pkcs12::Pkcs12::from_der(der)?.parse2(passphrase)?;
-        let chain = parsed.ca.into_iter().flatten().map(Certificate::from).collect();
-        Ok(Self { key: parsed.pkey.map(PrivateKey), certificate: parsed.cert.map(Certificate::from), chain })
     }
 }

@@ -4,8 +4,8 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL,
-    X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509,
+    X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
 };
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
 
@@ -146,4 +146,6 @@ unsafe extern "C" {
     pub(crate) fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
     /// `BIO_get_new_index(3)`.
     pub(crate) fn BIO_get_new_index() -> c_int;
+    /// `OSSL_LIB_CTX(3)`.
+    pub(crate) fn OSSL_LIB_CTX_set0_default(context: *mut OSSL_LIB_CTX) -> *mut OSSL_LIB_CTX;
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nodetls_openssl::{
-    Certificate, Context, ContextBuilder, DhParameters, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
-    SSL_OP_NO_TICKET, certificates_from_pem, sha256,
+    Certificate, Context, ContextBuilder, DhParameters, Pkcs12, Pkcs12Error, PrivateKey,
+    SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET, certificates_from_pem, sha256,
 };
 
 use crate::cipher::CipherLists;
@@ -40,7 +40,8 @@ pub struct KeyPem {
     pub passphrase: Option<SecretBytes>,
 }
 
-/// A PKCS#12 file. Node: an element of `pfx`.
+/// A PKCS#12 file. Those with ciphers of the past (RC2, RC4, DES) are read too, which needs OpenSSL's legacy provider.
+/// Node: an element of `pfx`.
 #[derive(Clone, Debug, Default)]
 pub struct Pfx {
     /// The file's contents.
@@ -457,8 +458,7 @@ impl Identities {
             std::str::from_utf8(passphrase).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
                 ConfigError::refused("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
             })?;
-        let opened =
-            Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(ConfigError::from_openssl("pfx"))?;
+        let opened = Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(pfx_error)?;
         self.keys.extend(opened.key);
         if let Some(leaf) = opened.certificate {
             self.chains.push(std::iter::once(leaf).chain(opened.chain.iter().cloned()).collect());
@@ -546,6 +546,17 @@ impl Identities {
         let leaves: Vec<_> =
             self.chains.iter().filter_map(|chain| chain.first()).map(Certificate::sha256).collect();
         sha256(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
+
+fn pfx_error(error: Pkcs12Error) -> Error {
+    match error {
+        Pkcs12Error::Unreadable(stack) => ConfigError::from_openssl("pfx")(stack),
+        Pkcs12Error::NoLegacyProvider(stack) => {
+            let message = format!("it needs OpenSSL's legacy provider, which cannot be loaded: {stack}");
+            // Node: this code for a file that only the legacy provider can read.
+            ConfigError::refused("pfx", "ERR_CRYPTO_UNSUPPORTED_OPERATION", message)
+        }
     }
 }
 
