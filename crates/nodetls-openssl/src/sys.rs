@@ -74,6 +74,12 @@ unsafe extern "C" {
     pub(crate) fn X509_STORE_CTX_set_verify_cb(ctx: *mut X509_STORE_CTX, callback: Option<VerifyCallback>);
     /// `X509_STORE_CTX_new(3)`.
     pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
+    /// `X509_STORE_CTX_set_verify_cb(3)`, as the function behind `X509_STORE_CTX_get_get_issuer`.
+    pub(crate) fn X509_STORE_CTX_get1_issuer(
+        issuer: *mut *mut X509,
+        ctx: *mut X509_STORE_CTX,
+        certificate: *mut X509,
+    ) -> c_int;
     /// `X509_STORE_add_cert(3)`.
     pub(crate) fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     /// `SSL_CTX_set_info_callback(3)`.
