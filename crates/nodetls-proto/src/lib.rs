@@ -45,8 +45,8 @@ pub use general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
 pub use identity::{IdentityMismatch, check_server_identity};
 pub use nodetls_openssl::{ReceiveBuffer, openssl_version};
 pub use options::{
-    ClientAuthentication, ClientOptions, DEFAULT_HANDSHAKE_TIMEOUT, OcspStapling, ServerOptions, Side,
-    alpn_wire_form,
+    ClientAuthentication, ClientOptions, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MIN_DH_SIZE, OcspStapling,
+    ServerOptions, Side, alpn_wire_form,
 };
 pub use secret::SecretBytes;
 pub use server_name::{InvalidServerName, ServerName};

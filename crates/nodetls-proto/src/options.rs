@@ -14,6 +14,10 @@ use crate::ticket::TicketKeys;
 /// The time limit of handshakes where none is given. Node: `handshakeTimeout`, 120 seconds.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The smallest group for finite-field Diffie-Hellman that a client accepts where none is given, in bits.
+/// Node: `minDHSize`.
+pub const DEFAULT_MIN_DH_SIZE: u32 = 1024;
+
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -65,6 +69,11 @@ pub struct ClientOptions {
     pub session: Option<Session>,
     /// Whether the status of the server's certificate is asked for. Default: no. Node: `requestOCSP`.
     pub ocsp: OcspStapling,
+    /// The smallest group for finite-field Diffie-Hellman that is accepted, as the length of its prime in bits. A
+    /// server with a smaller one is refused with `ERR_TLS_DH_PARAM_SIZE` before anything is sent under its keys; below
+    /// 2,048 bits OpenSSL's security level refuses it first, unless `ciphers` lowers that. Default: 1,024.
+    /// Node: `minDHSize`.
+    pub min_dh_size: u32,
     /// Lets a server in whose certificate is not trusted or not for the name; look at
     /// [`is_authorized`](crate::Connection::is_authorized). Default: false. Node: `rejectUnauthorized: false`.
     pub dangerous_accept_unauthorized: bool,
@@ -86,6 +95,7 @@ impl ClientOptions {
             alpn_protocols: Vec::new(),
             session: None,
             ocsp: OcspStapling::NotRequested,
+            min_dh_size: DEFAULT_MIN_DH_SIZE,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),

@@ -52,6 +52,7 @@ pub struct Connector {
     alpn_protocols: Vec<Vec<u8>>,
     session: Option<Session>,
     ocsp: OcspStapling,
+    min_dh_size: u32,
     handshake_timeout: Option<Duration>,
     dangerous_accept_unauthorized: bool,
     dangerous_skip_name_check: bool,
@@ -68,6 +69,7 @@ impl Connector {
             alpn_protocols: Vec::new(),
             session: None,
             ocsp: OcspStapling::NotRequested,
+            min_dh_size: nodetls_proto::DEFAULT_MIN_DH_SIZE,
             handshake_timeout: Some(nodetls_proto::DEFAULT_HANDSHAKE_TIMEOUT),
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
@@ -104,6 +106,14 @@ impl Connector {
     #[must_use]
     pub fn ocsp(mut self, ocsp: OcspStapling) -> Self {
         self.ocsp = ocsp;
+        self
+    }
+
+    /// The smallest group for finite-field Diffie-Hellman that is accepted, in bits. Default: 1,024.
+    /// Node: `minDHSize`.
+    #[must_use]
+    pub fn min_dh_size(mut self, bits: u32) -> Self {
+        self.min_dh_size = bits;
         self
     }
 
@@ -196,6 +206,7 @@ impl Connector {
         options.alpn_protocols.clone_from(&self.alpn_protocols);
         options.session.clone_from(&self.session);
         options.ocsp = self.ocsp;
+        options.min_dh_size = self.min_dh_size;
         options.handshake_timeout = self.handshake_timeout;
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;
         options.dangerous_skip_name_check = self.dangerous_skip_name_check;
