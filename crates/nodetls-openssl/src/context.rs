@@ -12,7 +12,7 @@ use openssl::x509::X509;
 use openssl_sys::SSL_CTX;
 
 use crate::result::one;
-use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket};
+use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket, trace};
 
 /// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
@@ -83,6 +83,8 @@ impl ContextBuilder {
         unsafe { openssl_sys::SSL_CTX_sess_set_get_cb(context, Some(callbacks::find_session)) };
         // SAFETY: as above.
         unsafe { sys::SSL_CTX_set_tlsext_ticket_key_evp_cb(context, Some(ticket::ticket_key)) };
+        // SAFETY: as above.
+        unsafe { sys::SSL_CTX_set_msg_callback(context, Some(trace::trace)) };
         // SAFETY: as above.
         unsafe { sys::SSL_CTX_set_info_callback(context, Some(callbacks::info)) };
         let nothing = std::ptr::null_mut();

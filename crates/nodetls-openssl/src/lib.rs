@@ -28,6 +28,7 @@ mod state;
 mod store;
 mod sys;
 mod ticket;
+mod trace;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
@@ -43,6 +44,7 @@ pub use ssl::{Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
 pub use store::{TrustStore, TrustStoreBuilder};
 pub use ticket::{TicketKey, TicketKeyRing};
+pub use trace::has_trace;
 
 use std::sync::Once;
 

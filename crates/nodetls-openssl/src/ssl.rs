@@ -330,10 +330,13 @@ impl Ssl {
         self.state().report.as_ref()
     }
 
-    /// Whether there is anything to take: sessions, key material or alerts.
+    /// Whether there is anything to take: sessions, key material, alerts or a trace.
     pub fn has_recorded(&self) -> bool {
         let state = self.state();
-        !(state.new_sessions.is_empty() && state.key_log.is_empty() && state.alerts.is_empty())
+        !(state.new_sessions.is_empty()
+            && state.key_log.is_empty()
+            && state.alerts.is_empty()
+            && state.trace.is_empty())
     }
 
     /// Takes the sessions that came into being since the last call.
@@ -344,6 +347,11 @@ impl Ssl {
     /// Takes the lines of key material, in NSS format without line ends.
     pub fn take_key_log(&mut self) -> Vec<Zeroizing<Vec<u8>>> {
         std::mem::take(&mut self.state_mut().key_log)
+    }
+
+    /// Takes what was traced since the last call.
+    pub fn take_trace(&mut self) -> String {
+        self.state_mut().take_trace()
     }
 
     /// Takes the alerts that were sent or received since the last call.

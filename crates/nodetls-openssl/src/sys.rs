@@ -19,6 +19,8 @@ pub(crate) const SSL_ERROR_WANT_RETRY_VERIFY: c_int = 12;
 
 /// `SSL_set_retry_verify(3)`, a macro over `SSL_ctrl`.
 pub(crate) const SSL_CTRL_SET_RETRY_VERIFY: c_int = 136;
+/// `SSL_CTX_set_msg_callback(3)`, a macro over `SSL_ctrl`.
+pub(crate) const SSL_CTRL_SET_MSG_CALLBACK_ARG: c_int = 16;
 /// `SSL_get_negotiated_group(3)`, a macro over `SSL_ctrl`.
 pub(crate) const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
 
@@ -50,7 +52,57 @@ pub(crate) type TicketKeyCallback = unsafe extern "C" fn(
     encrypting: c_int,
 ) -> c_int;
 
+pub(crate) type MessageCallback = unsafe extern "C" fn(
+    sent: c_int,
+    version: c_int,
+    content_type: c_int,
+    bytes: *const c_void,
+    length: size_t,
+    ssl: *mut SSL,
+    arg: *mut c_void,
+);
+
+#[cfg(any(feature = "vendored", not(unix)))]
 unsafe extern "C" {
+    /// `SSL_CTX_set_msg_callback(3)`.
+    fn SSL_trace(
+        sent: c_int,
+        version: c_int,
+        content_type: c_int,
+        bytes: *const c_void,
+        length: size_t,
+        ssl: *mut SSL,
+        arg: *mut c_void,
+    );
+}
+
+/// `SSL_trace` (`SSL_CTX_set_msg_callback(3)`), which writes to the `BIO` that it gets as its last argument; `None` where
+/// OpenSSL was built without it (`no-ssl-trace`), as a system's may be.
+#[cfg(any(feature = "vendored", not(unix)))]
+pub(crate) fn ssl_trace() -> Option<MessageCallback> {
+    Some(SSL_trace)
+}
+
+/// `SSL_trace` (`SSL_CTX_set_msg_callback(3)`), which writes to the `BIO` that it gets as its last argument; `None` where
+/// OpenSSL was built without it (`no-ssl-trace`), as a system's may be.
+#[cfg(not(any(feature = "vendored", not(unix))))]
+pub(crate) fn ssl_trace() -> Option<MessageCallback> {
+    static FOUND: std::sync::OnceLock<Option<MessageCallback>> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // SAFETY: the name is a C string; libssl, which is linked, is among the libraries searched.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"SSL_trace".as_ptr()) };
+        // SAFETY: a symbol of this name has this signature (SSL_CTX_set_msg_callback(3)).
+        (!symbol.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, MessageCallback>(symbol) })
+    })
+}
+
+unsafe extern "C" {
+    /// `SSL_CTX_set_msg_callback(3)`.
+    pub(crate) fn SSL_CTX_set_msg_callback(ctx: *mut SSL_CTX, callback: Option<MessageCallback>);
+    /// `ERR_set_mark(3)`.
+    pub(crate) fn ERR_set_mark() -> c_int;
+    /// `ERR_set_mark(3)`.
+    pub(crate) fn ERR_pop_to_mark() -> c_int;
     /// `SSL_CTX_set_tlsext_ticket_key_cb(3)`.
     pub(crate) fn SSL_CTX_set_tlsext_ticket_key_evp_cb(
         ctx: *mut SSL_CTX,

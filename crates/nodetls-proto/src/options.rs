@@ -74,6 +74,9 @@ pub struct ClientOptions {
     /// 2,048 bits OpenSSL's security level refuses it first, unless `ciphers` lowers that. Default: 1,024.
     /// Node: `minDHSize`.
     pub min_dh_size: u32,
+    /// Traces the connection from its beginning; see
+    /// [`Connection::enable_trace`](crate::Connection::enable_trace). Default: false. Node: `enableTrace`.
+    pub enable_trace: bool,
     /// Lets a server in whose certificate is not trusted or not for the name; look at
     /// [`is_authorized`](crate::Connection::is_authorized). Default: false. Node: `rejectUnauthorized: false`.
     pub dangerous_accept_unauthorized: bool,
@@ -96,6 +99,7 @@ impl ClientOptions {
             session: None,
             ocsp: OcspStapling::NotRequested,
             min_dh_size: DEFAULT_MIN_DH_SIZE,
+            enable_trace: false,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
@@ -123,6 +127,9 @@ pub struct ServerOptions {
     /// Keeps sessions of different applications apart. Default: derived from the program's arguments by the drivers;
     /// empty here. Node: `sessionIdContext`.
     pub session_id_context: Vec<u8>,
+    /// Traces connections from their beginning; see
+    /// [`Connection::enable_trace`](crate::Connection::enable_trace). Default: false. Node: `enableTrace`.
+    pub enable_trace: bool,
     /// The decisions that the program takes itself. Default: none.
     pub questions: Questions,
 }
@@ -136,6 +143,7 @@ impl Default for ServerOptions {
             handshake_timeout: Some(DEFAULT_HANDSHAKE_TIMEOUT),
             ticket_keys: None,
             session_id_context: Vec::new(),
+            enable_trace: false,
             questions: Questions::NONE,
         }
     }

@@ -53,6 +53,7 @@ pub struct Connector {
     session: Option<Session>,
     ocsp: OcspStapling,
     min_dh_size: u32,
+    enable_trace: bool,
     handshake_timeout: Option<Duration>,
     dangerous_accept_unauthorized: bool,
     dangerous_skip_name_check: bool,
@@ -70,6 +71,7 @@ impl Connector {
             session: None,
             ocsp: OcspStapling::NotRequested,
             min_dh_size: nodetls_proto::DEFAULT_MIN_DH_SIZE,
+            enable_trace: false,
             handshake_timeout: Some(nodetls_proto::DEFAULT_HANDSHAKE_TIMEOUT),
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
@@ -114,6 +116,14 @@ impl Connector {
     #[must_use]
     pub fn min_dh_size(mut self, bits: u32) -> Self {
         self.min_dh_size = bits;
+        self
+    }
+
+    /// Traces connections from their beginning; see [`ClientCallbacks::trace`] and [`TlsSocket::enable_trace`].
+    /// Node: `enableTrace`.
+    #[must_use]
+    pub fn enable_trace(mut self) -> Self {
+        self.enable_trace = true;
         self
     }
 
@@ -207,6 +217,7 @@ impl Connector {
         options.session.clone_from(&self.session);
         options.ocsp = self.ocsp;
         options.min_dh_size = self.min_dh_size;
+        options.enable_trace = self.enable_trace;
         options.handshake_timeout = self.handshake_timeout;
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;
         options.dangerous_skip_name_check = self.dangerous_skip_name_check;

@@ -136,6 +136,8 @@ impl Connection {
     pub(super) fn harvest(&mut self) -> Alerts {
         let Some(ssl) = self.ssl_mut() else { return Alerts::default() };
         let (lines, sessions, alerts) = (ssl.take_key_log(), ssl.take_new_sessions(), ssl.take_alerts());
+        let trace = ssl.take_trace();
+        self.push_trace(trace);
         self.events.extend(lines.into_iter().map(|line| Event::KeyLog(SecretBytes::from(line.as_slice()))));
         if !sessions.is_empty() {
             self.harvest_sessions(sessions.into_iter().map(Session));

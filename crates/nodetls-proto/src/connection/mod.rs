@@ -24,6 +24,7 @@ mod facts;
 mod handshake;
 pub(crate) mod question;
 mod records;
+mod trace;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -100,6 +101,7 @@ pub struct Connection {
     authorization: facts::Authorization,
     client_authentication: ClientAuthentication,
     server_name: Option<String>,
+    is_traced: bool,
 }
 
 impl Connection {
@@ -113,10 +115,14 @@ impl Connection {
         let ssl = handshake::client_ssl(context, &options)?;
         let server_name = options.server_name.sni().map(str::to_owned);
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
+        let traced = options.enable_trace;
         let role = Role::Client(Box::new(options));
         let mut this = Self::new(context, role, Phase::Handshaking(ssl), deadline);
         this.server_name = server_name;
         this.has_input = true;
+        if traced {
+            this.enable_trace()?;
+        }
         Ok(this)
     }
 
@@ -134,8 +140,13 @@ impl Connection {
         let options = options.into();
         crate::options::alpn_wire_form(&options.alpn_protocols)?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
+        let traced = options.enable_trace;
         let role = Role::Server(options);
-        Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline))
+        let mut this = Self::new(context, role, Phase::Accepting(Box::default()), deadline);
+        if traced {
+            this.enable_trace()?;
+        }
+        Ok(this)
     }
 
     fn new(context: &SecureContext, role: Role, phase: Phase, deadline: Option<Instant>) -> Self {
@@ -158,6 +169,7 @@ impl Connection {
             authorization: facts::Authorization::default(),
             client_authentication: ClientAuthentication::None,
             server_name: None,
+            is_traced: false,
         }
     }
 
@@ -214,7 +226,8 @@ impl Connection {
 
     /// The next event. Does the work of the handshake first, if there is any.
     ///
-    /// Changes after: everything that feeds, an answer, [`Connection::read_plaintext`].
+    /// Changes after: everything that feeds, an answer, [`Connection::read_plaintext`], and where the connection is
+    /// traced, also [`Connection::write_plaintext`] and [`Connection::send_close_notify`].
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.open_question.as_ref().is_some_and(|slot| slot.was_dropped()) {
             self.fail(Error::callback(

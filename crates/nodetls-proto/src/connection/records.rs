@@ -87,6 +87,7 @@ impl Connection {
                 Err(stack) => return Err(self.failed(&stack)),
             }
         }
+        self.after_records();
         Ok(taken)
     }
 
@@ -101,8 +102,11 @@ impl Connection {
         match &mut self.phase {
             Phase::Open(ssl) => {
                 // A connection that can no longer say goodbye has failed; whoever reads next is told so.
-                if let Err(stack) = ssl.close_notify() {
-                    self.failed(&stack);
+                match ssl.close_notify() {
+                    Ok(()) => self.after_records(),
+                    Err(stack) => {
+                        self.failed(&stack);
+                    }
                 }
             }
             _ => self.end(),
@@ -128,7 +132,7 @@ impl Connection {
         self.ssl().map_or(0, |ssl| ssl.transmit().len())
     }
 
-    /// Notes what came along with records: sessions, key material, alerts.
+    /// Notes what came along with records: sessions, key material, alerts, a trace.
     fn after_records(&mut self) {
         if !self.ssl().is_some_and(Ssl::has_recorded) {
             return;
