@@ -77,6 +77,15 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finish()
 }
 
+/// The MD5 digest, for identifiers alone: it protects nothing. `None` where OpenSSL has no MD5, as in FIPS mode.
+pub fn md5(bytes: &[u8]) -> Option<[u8; 16]> {
+    init();
+    ErrorStack::clear();
+    let digest = openssl::hash::hash(openssl::hash::MessageDigest::md5(), bytes);
+    ErrorStack::clear();
+    (*digest.ok()?).try_into().ok()
+}
+
 /// Fills the buffer from OpenSSL's random generator.
 ///
 /// # Errors
