@@ -1,6 +1,7 @@
 //! `SSL_CTX`: what many connections share.
 
 use std::ffi::CString;
+use std::sync::Arc;
 
 use foreign_types::ForeignType;
 use libc::{c_int, c_long};
@@ -12,7 +13,7 @@ use openssl::x509::X509;
 use openssl_sys::SSL_CTX;
 
 use crate::result::one;
-use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket, trace};
+use crate::{Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket, trace};
 
 /// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
@@ -27,11 +28,21 @@ type ServerNameCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut c_int
 
 /// A finished context. Cloning shares it; it never changes.
 #[derive(Clone)]
-pub struct Context(SslContext);
+pub struct Context {
+    context: SslContext,
+    engines: Engines,
+}
+
+/// The engines that a context's keys live in. They have to stay until all connections have gone.
+pub(crate) type Engines = Option<Arc<Vec<Engine>>>;
 
 impl Context {
     pub(crate) fn ssl_context(&self) -> &SslContext {
-        &self.0
+        &self.context
+    }
+
+    pub(crate) fn engines(&self) -> Engines {
+        self.engines.clone()
     }
 }
 
@@ -42,7 +53,10 @@ impl std::fmt::Debug for Context {
 }
 
 /// Makes a [`Context`]. Each method corresponds to the `SSL_CTX_*` function of its name.
-pub struct ContextBuilder(SslContextBuilder);
+pub struct ContextBuilder {
+    builder: SslContextBuilder,
+    engines: Vec<Engine>,
+}
 
 impl ContextBuilder {
     /// A context for both sides, with this crate's callbacks and buffers, and nothing else decided.
@@ -52,14 +66,14 @@ impl ContextBuilder {
     pub fn new() -> Result<Self, ErrorStack> {
         init();
         ErrorStack::clear();
-        let mut builder = Self(SslContextBuilder::new(SslMethod::tls())?);
+        let mut builder = Self { builder: SslContextBuilder::new(SslMethod::tls())?, engines: Vec::new() };
         builder.set_modes();
         builder.set_callbacks();
         Ok(builder)
     }
 
     fn as_ptr(&self) -> *mut SSL_CTX {
-        self.0.as_ptr()
+        self.builder.as_ptr()
     }
 
     fn set_modes(&mut self) {
@@ -135,7 +149,7 @@ impl ContextBuilder {
     /// When this OpenSSL does not know it.
     pub fn set_min_version(&mut self, version: u16) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_min_proto_version(Some(wire_version(version)?))?)
+        Ok(self.builder.set_min_proto_version(Some(wire_version(version)?))?)
     }
 
     /// The highest protocol version, as its number on the wire.
@@ -144,7 +158,7 @@ impl ContextBuilder {
     /// When this OpenSSL does not know it.
     pub fn set_max_version(&mut self, version: u16) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_max_proto_version(Some(wire_version(version)?))?)
+        Ok(self.builder.set_max_proto_version(Some(wire_version(version)?))?)
     }
 
     /// The cipher suites up to TLS 1.2, in the format of `openssl-ciphers(1)`.
@@ -153,7 +167,7 @@ impl ContextBuilder {
     /// When no suite is selected or the list cannot be read.
     pub fn set_cipher_list(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_cipher_list(list_without_nul(list)?)?)
+        Ok(self.builder.set_cipher_list(list_without_nul(list)?)?)
     }
 
     /// The TLS 1.3 suites by name, separated by colons; empty for none.
@@ -162,7 +176,7 @@ impl ContextBuilder {
     /// When a name is not known.
     pub fn set_cipher_suites(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_ciphersuites(list_without_nul(list)?)?)
+        Ok(self.builder.set_ciphersuites(list_without_nul(list)?)?)
     }
 
     /// The groups for key agreement, separated by colons, the preferred one first.
@@ -171,7 +185,7 @@ impl ContextBuilder {
     /// When a name is not known.
     pub fn set_groups(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_groups_list(list_without_nul(list)?)?)
+        Ok(self.builder.set_groups_list(list_without_nul(list)?)?)
     }
 
     /// The signature algorithms, separated by colons, the preferred one first.
@@ -180,7 +194,7 @@ impl ContextBuilder {
     /// When a name is not known.
     pub fn set_signature_algorithms(&mut self, list: &str) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_sigalgs_list(list_without_nul(list)?)?)
+        Ok(self.builder.set_sigalgs_list(list_without_nul(list)?)?)
     }
 
     /// Parameters for finite-field Diffie-Hellman.
@@ -189,7 +203,7 @@ impl ContextBuilder {
     /// When they are too weak for the security level.
     pub fn set_dh_parameters(&mut self, parameters: &DhParameters) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_tmp_dh(&parameters.0)?)
+        Ok(self.builder.set_tmp_dh(&parameters.0)?)
     }
 
     /// Takes well-known parameters for finite-field Diffie-Hellman which fit the key's strength.
@@ -200,7 +214,7 @@ impl ContextBuilder {
 
     /// OpenSSL's security level, 0 to 5 (`SSL_CTX_set_security_level(3)`).
     pub fn set_security_level(&mut self, level: u32) {
-        self.0.set_security_level(level);
+        self.builder.set_security_level(level);
     }
 
     /// Adds `SSL_OP_*` bits.
@@ -225,7 +239,7 @@ impl ContextBuilder {
     /// # Errors
     /// Never in practice.
     pub fn set_num_tickets(&mut self, count: usize) -> Result<(), ErrorStack> {
-        Ok(self.0.set_num_tickets(count)?)
+        Ok(self.builder.set_num_tickets(count)?)
     }
 
     /// A certificate with its key and the certificates that are sent after it.
@@ -248,6 +262,7 @@ impl ContextBuilder {
         let done = unsafe {
             sys::SSL_CTX_use_cert_and_key(self.as_ptr(), x509, key.pkey().as_ptr(), stack.as_ptr(), 1)
         };
+        self.engines.extend(key.engine().cloned());
         one(done)
     }
 
@@ -257,7 +272,7 @@ impl ContextBuilder {
     /// When it is too weak for the security level.
     pub fn use_certificate(&mut self, certificate: &Certificate) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_certificate(certificate.x509())?)
+        Ok(self.builder.set_certificate(certificate.x509())?)
     }
 
     /// A key without a certificate.
@@ -266,7 +281,19 @@ impl ContextBuilder {
     /// When it is too weak for the security level.
     pub fn use_key(&mut self, key: &PrivateKey) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.set_private_key(key.pkey())?)
+        self.engines.extend(key.engine().cloned());
+        Ok(self.builder.set_private_key(key.pkey())?)
+    }
+
+    /// The engine that is asked for a client's certificate and key.
+    ///
+    /// # Errors
+    /// When the engine cannot do that.
+    pub fn set_client_certificate_engine(&mut self, engine: &Engine) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        self.engines.push(engine.clone());
+        // SAFETY: both are alive; OpenSSL takes a functional reference of its own.
+        one(unsafe { (engine.functions().set_client_cert_engine)(self.as_ptr(), engine.as_ptr()) })
     }
 
     /// Adds a name to the list of authorities that a server sends when it asks for a certificate.
@@ -275,12 +302,13 @@ impl ContextBuilder {
     /// When memory runs out.
     pub fn add_client_authority(&mut self, certificate: &Certificate) -> Result<(), ErrorStack> {
         ErrorStack::clear();
-        Ok(self.0.add_client_ca(certificate.x509())?)
+        Ok(self.builder.add_client_ca(certificate.x509())?)
     }
 
     /// The finished context.
     pub fn build(self) -> Context {
-        Context(self.0.build())
+        let engines = (!self.engines.is_empty()).then(|| Arc::new(self.engines));
+        Context { context: self.builder.build(), engines }
     }
 }
 

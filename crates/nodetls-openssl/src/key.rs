@@ -2,11 +2,15 @@
 
 use openssl::pkey::{PKey, Private};
 
-use crate::{Certificate, ErrorStack, init};
+use crate::{Certificate, Engine, ErrorStack, init};
 
 /// A private key. Cloning shares it. OpenSSL clears its memory when the last reference goes.
 #[derive(Clone)]
-pub struct PrivateKey(PKey<Private>);
+pub struct PrivateKey {
+    key: PKey<Private>,
+    /// Where the key lives, if not in memory. Stands after the key, because it has to go after it.
+    engine: Option<Engine>,
+}
 
 impl PrivateKey {
     /// Reads a key from PEM; an encrypted one is opened with the passphrase.
@@ -25,13 +29,13 @@ impl PrivateKey {
             buffer[..length].copy_from_slice(&passphrase[..length]);
             Ok(length)
         })?;
-        Ok(Self(key))
+        Ok(key.into())
     }
 
     /// Whether the certificate's public key is this key's.
     pub fn matches(&self, certificate: &Certificate) -> bool {
         ErrorStack::clear();
-        let equal = certificate.x509().public_key().is_ok_and(|public| public.public_eq(&self.0));
+        let equal = certificate.x509().public_key().is_ok_and(|public| public.public_eq(&self.key));
         ErrorStack::clear();
         equal
     }
@@ -39,22 +43,31 @@ impl PrivateKey {
     /// Reads a key from the DER form of PKCS#8, not encrypted.
     pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, ErrorStack> {
         ErrorStack::clear();
-        Ok(Self(PKey::private_key_from_pkcs8(der)?))
+        Ok(PKey::private_key_from_pkcs8(der)?.into())
+    }
+
+    pub(crate) fn of_engine(key: PKey<Private>, engine: Engine) -> Self {
+        Self { key, engine: Some(engine) }
+    }
+
+    /// Where the key lives, if not in memory.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
     }
 
     pub(crate) fn pkey(&self) -> &PKey<Private> {
-        &self.0
+        &self.key
     }
 }
 
 impl From<PKey<Private>> for PrivateKey {
     fn from(key: PKey<Private>) -> Self {
-        Self(key)
+        Self { key, engine: None }
     }
 }
 
 impl std::fmt::Debug for PrivateKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "PrivateKey({:?}, {} bits)", self.0.id(), self.0.bits())
+        write!(out, "PrivateKey({:?}, {} bits)", self.key.id(), self.key.bits())
     }
 }

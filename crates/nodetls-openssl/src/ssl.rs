@@ -12,6 +12,7 @@ use openssl_sys::SSL;
 use zeroize::Zeroizing;
 
 use crate::buffer::Ciphertext;
+use crate::context::Engines;
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
 use crate::{Certificate, Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
@@ -45,6 +46,8 @@ pub struct Ssl {
     ssl: ManuallyDrop<openssl::ssl::Ssl>,
     state: NonNull<State>,
     failed: bool,
+    /// Given back after the SSL has been freed.
+    _engines: Engines,
 }
 
 // SAFETY: OpenSSL lets an SSL move between threads as long as one uses it at a time; the state is owned.
@@ -79,7 +82,7 @@ impl Ssl {
         ErrorStack::clear();
         let ssl = openssl::ssl::Ssl::new(context.ssl_context())?;
         let state = NonNull::from(Box::leak(Box::new(State { input, ..State::default() })));
-        let this = Self { ssl: ManuallyDrop::new(ssl), state, failed: false };
+        let this = Self { ssl: ManuallyDrop::new(ssl), state, failed: false, _engines: context.engines() };
         let bio = bio::new(state)?;
         // SAFETY: one BIO for both directions, whose only reference passes to the SSL.
         unsafe { openssl_sys::SSL_set_bio(this.as_ptr(), bio.as_ptr(), bio.as_ptr()) };

@@ -4,8 +4,8 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION, X509,
-    X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CTX, SSL_SESSION,
+    X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
 };
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
 
@@ -89,10 +89,76 @@ pub(crate) fn ssl_trace() -> Option<MessageCallback> {
 pub(crate) fn ssl_trace() -> Option<MessageCallback> {
     static FOUND: std::sync::OnceLock<Option<MessageCallback>> = std::sync::OnceLock::new();
     *FOUND.get_or_init(|| {
-        // SAFETY: the name is a C string; libssl, which is linked, is among the libraries searched.
-        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"SSL_trace".as_ptr()) };
+        let symbol = symbol(c"SSL_trace")?;
         // SAFETY: a symbol of this name has this signature (SSL_CTX_set_msg_callback(3)).
-        (!symbol.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, MessageCallback>(symbol) })
+        Some(unsafe { std::mem::transmute::<*mut c_void, MessageCallback>(symbol) })
+    })
+}
+
+/// A function that not every system's OpenSSL has.
+#[cfg(not(any(feature = "vendored", not(unix))))]
+fn symbol(name: &std::ffi::CStr) -> Option<*mut c_void> {
+    // SAFETY: the name is a C string; libssl and libcrypto, which are linked, are among the libraries searched.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!symbol.is_null()).then_some(symbol)
+}
+
+/// `OPENSSL_init_crypto(3)`.
+pub(crate) const OPENSSL_INIT_ENGINE_DYNAMIC: u64 = 0x400;
+
+/// The functions for engines: `ENGINE_add(3)`, and for the last one `SSL_CTX_set_client_cert_cb(3)`.
+#[derive(Clone, Copy)]
+pub(crate) struct EngineFunctions {
+    pub(crate) by_id: unsafe extern "C" fn(id: *const c_char) -> *mut ENGINE,
+    pub(crate) ctrl_cmd_string: unsafe extern "C" fn(
+        engine: *mut ENGINE,
+        command: *const c_char,
+        value: *const c_char,
+        optional: c_int,
+    ) -> c_int,
+    pub(crate) init: unsafe extern "C" fn(engine: *mut ENGINE) -> c_int,
+    pub(crate) finish: unsafe extern "C" fn(engine: *mut ENGINE) -> c_int,
+    pub(crate) free: unsafe extern "C" fn(engine: *mut ENGINE) -> c_int,
+    pub(crate) load_private_key: unsafe extern "C" fn(
+        engine: *mut ENGINE,
+        identifier: *const c_char,
+        ui: *mut c_void,
+        arg: *mut c_void,
+    ) -> *mut EVP_PKEY,
+    pub(crate) set_client_cert_engine: unsafe extern "C" fn(ctx: *mut SSL_CTX, engine: *mut ENGINE) -> c_int,
+}
+
+/// The functions for engines, where engines can work: not with OpenSSL 4, which has none, and not with an OpenSSL that is
+/// linked statically, because a module brings the system's libcrypto and would pass its objects to another one.
+#[cfg(any(feature = "vendored", not(unix)))]
+pub(crate) fn engine_functions() -> Option<EngineFunctions> {
+    None
+}
+
+/// The functions for engines, where engines can work: not with OpenSSL 4, which has none, and not with an OpenSSL that is
+/// linked statically, because a module brings the system's libcrypto and would pass its objects to another one.
+#[cfg(not(any(feature = "vendored", not(unix))))]
+pub(crate) fn engine_functions() -> Option<EngineFunctions> {
+    macro_rules! function {
+        ($name:literal, $type:ty) => {{
+            let symbol = symbol($name)?;
+            // SAFETY: a symbol of this name has this signature (ENGINE_add(3), SSL_CTX_set_client_cert_cb(3)).
+            unsafe { std::mem::transmute::<*mut c_void, $type>(symbol) }
+        }};
+    }
+    type OfEngine = unsafe extern "C" fn(*mut ENGINE) -> c_int;
+    type Command = unsafe extern "C" fn(*mut ENGINE, *const c_char, *const c_char, c_int) -> c_int;
+    type LoadKey =
+        unsafe extern "C" fn(*mut ENGINE, *const c_char, *mut c_void, *mut c_void) -> *mut EVP_PKEY;
+    type SetEngine = unsafe extern "C" fn(*mut SSL_CTX, *mut ENGINE) -> c_int;
+    Some(EngineFunctions {
+        by_id: function!(c"ENGINE_by_id", unsafe extern "C" fn(*const c_char) -> *mut ENGINE),
+        ctrl_cmd_string: function!(c"ENGINE_ctrl_cmd_string", Command),
+        init: function!(c"ENGINE_init", OfEngine),
+        finish: function!(c"ENGINE_finish", OfEngine),
+        free: function!(c"ENGINE_free", OfEngine),
+        load_private_key: function!(c"ENGINE_load_private_key", LoadKey),
+        set_client_cert_engine: function!(c"SSL_CTX_set_client_cert_engine", SetEngine),
     })
 }
 

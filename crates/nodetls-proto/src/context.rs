@@ -11,6 +11,7 @@ use nodetls_openssl::{
 use crate::cipher::CipherLists;
 use crate::client_hello::ClientHello;
 use crate::defaults::{Defaults, defaults};
+use crate::engine::{EngineKey, set_client_certificate_engine};
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
@@ -82,6 +83,12 @@ pub struct SecureContextOptions {
     pub pfx: Vec<Pfx>,
     /// The passphrase of keys and files that have none of their own. Node: `passphrase`.
     pub passphrase: Option<SecretBytes>,
+    /// A private key that an OpenSSL engine holds, besides those of [`key`](Self::key). Engines work in builds against a
+    /// system's OpenSSL 3. Default: none. Node: `privateKeyEngine`, `privateKeyIdentifier`.
+    pub engine_key: Option<EngineKey>,
+    /// The OpenSSL engine, by its id or the path of its shared library, that a client's certificate and key come from
+    /// where a server asks for them. Default: none. Node: `clientCertEngine`.
+    pub client_cert_engine: Option<String>,
     /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them.
     /// Default: [`DEFAULT_CIPHERS`](crate::DEFAULT_CIPHERS).
     /// A list with names of one generation only switches the other off. Node: `ciphers`.
@@ -128,6 +135,8 @@ impl Default for SecureContextOptions {
             key: Vec::new(),
             pfx: Vec::new(),
             passphrase: None,
+            engine_key: None,
+            client_cert_engine: None,
             ciphers: None,
             ecdh_curve: None,
             sigalgs: None,
@@ -188,6 +197,9 @@ impl SecureContext {
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit())?;
+        if let Some(engine) = &options.client_cert_engine {
+            set_client_certificate_engine(&mut builder, engine)?;
+        }
         let own_certificates = identities.own_certificates(trust.explicit());
         for authority in trust.explicit() {
             builder.add_client_authority(authority).map_err(ConfigError::from_openssl("ca"))?;
@@ -198,7 +210,7 @@ impl SecureContext {
                 trust,
                 honor_cipher_order: options.honor_cipher_order,
                 client_authentication: options.client_authentication,
-                identity: identities.digest(),
+                identity: identities.digest(options),
                 own_certificates,
                 ticket_keys: TicketKeys::random()?,
                 secure_options: options.secure_options,
@@ -446,6 +458,9 @@ impl Identities {
                 .map_err(ConfigError::from_openssl("key"))?;
             this.keys.push(key);
         }
+        if let Some(key) = &options.engine_key {
+            this.keys.push(key.load()?);
+        }
         for pfx in &options.pfx {
             this.read_pfx(pfx, options.passphrase.as_ref())?;
         }
@@ -542,9 +557,12 @@ impl Identities {
         (0..self.chains.len()).map(own).collect()
     }
 
-    fn digest(&self) -> [u8; 32] {
-        let leaves: Vec<_> =
+    fn digest(&self, options: &SecureContextOptions) -> [u8; 32] {
+        let mut leaves: Vec<_> =
             self.chains.iter().filter_map(|chain| chain.first()).map(Certificate::sha256).collect();
+        // A certificate that an engine brings is not known beforehand; sessions stay with the engine.
+        leaves
+            .extend(options.client_cert_engine.as_ref().map(|engine| sha256(&[engine.as_bytes()]).to_vec()));
         sha256(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 }

@@ -13,6 +13,7 @@ mod client_hello;
 pub mod connection;
 mod context;
 mod defaults;
+mod engine;
 mod error;
 mod event;
 mod general_name;
@@ -36,6 +37,7 @@ pub use connection::question::{
 pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
 pub use defaults::{Defaults, defaults, set_defaults};
+pub use engine::EngineKey;
 pub use error::{
     AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,
     ProtocolError, VerifyError,
