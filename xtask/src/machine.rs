@@ -59,6 +59,7 @@ pub(crate) const INTEROP: &[Need] = &[
     Need::program("gnutls-cli", "gnutls-bin"),
     Need::program("gnutls-serv", "gnutls-bin"),
     Need::program("node", "nodejs"),
+    Need::program("tshark", "tshark"),
 ];
 
 /// The npm package's own tests.
