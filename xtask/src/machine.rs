@@ -60,6 +60,8 @@ pub(crate) const INTEROP: &[Need] = &[
     Need::program("gnutls-serv", "gnutls-bin"),
     Need::program("node", "nodejs"),
     Need::program("tshark", "tshark"),
+    Need::program("softhsm2-util", "softhsm2"),
+    Need::succeeds("pkcs11-engine", "libengine-pkcs11-openssl", &["openssl", "engine", "pkcs11"]),
 ];
 
 /// The npm package's own tests.

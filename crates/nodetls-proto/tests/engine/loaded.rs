@@ -1,9 +1,12 @@
-//! With a real engine.
+//! With real engines.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;
 
 use nodetls_proto::{ClientAuthentication, ProtocolVersion, SecureContextOptions, Side};
+use nodetls_test::is_missing;
 use nodetls_test::pair::{Variation, World, authority, context, context_options, with_identity};
 use nodetls_test::pki::{Identity, KeyKind, Leaf};
 use tempfile::TempDir;
@@ -126,4 +129,83 @@ fn what_an_engine_does_not_have_is_refused_by_name() {
     std::fs::write(module.directory.path().join("broken.init"), "").unwrap();
     assert_refused("privateKeyEngine", "ERR_CRYPTO_OPERATION_FAILED", &with_key(&module.path, "server"));
     assert_refused("clientCertEngine", "ERR_CRYPTO_OPERATION_FAILED", &with_client_certificate(&module.path));
+}
+
+/// The token's PIN, the user's and its officer's alike.
+const PIN: &str = "1234";
+
+/// Imports a key into a software token of SoftHSM.
+fn import_key(directory: &Path, identity: &Identity, label: &str) {
+    let (_, key) = identity.write_to(directory, label);
+    let id = label.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let arguments = ["--token", "nodetls", "--pin", PIN, "--label", label, "--id", &id, "--import"];
+    softhsm(directory, &[&arguments[..], &[key.to_str().expect("UTF-8")]].concat());
+}
+
+fn softhsm(directory: &Path, arguments: &[&str]) {
+    let output = Command::new("softhsm2-util")
+        .args(arguments)
+        .env("SOFTHSM2_CONF", directory.join("softhsm.conf"))
+        .output()
+        .expect("softhsm2-util is installed");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Servers whose keys are in the token, by the engine of libp11.
+fn serve_from_token(directory: &Path) {
+    for label in ["rsa", "ec"] {
+        for version in [ProtocolVersion::Tls1_2, ProtocolVersion::Tls1_3] {
+            let uri = format!("pkcs11:token=nodetls;object={label};type=private?pin-value={PIN}");
+            let cert = std::fs::read(directory.join(format!("{label}.pem"))).unwrap();
+            let options = SecureContextOptions {
+                ca: Some(vec![std::fs::read(directory.join("ca.pem")).unwrap()]),
+                cert: vec![cert],
+                engine_key: with_key("pkcs11", &uri).engine_key,
+                ..context_options(version)
+            };
+            let client = SecureContextOptions { ca: options.ca.clone(), ..context_options(version) };
+            let mut world = World::new(Variation::plain(version));
+            (world.client_context, world.server_context) = (context(&client), context(&options));
+            let certificate = world.connected().client.connection.peer_certificate().unwrap();
+            assert_eq!(certificate.public_key().unwrap().0.to_lowercase(), label);
+        }
+    }
+    assert_refused(
+        "privateKeyIdentifier",
+        // The engine's own reason.
+        "ERR_OSSL_OBJECT_NOT_FOUND",
+        &with_key("pkcs11", "pkcs11:token=nodetls;object=none;type=private?pin-value=1234"),
+    );
+}
+
+#[test]
+fn keys_in_a_pkcs_11_token_serve() {
+    const CHILD: &str = "NODETLS_TEST_TOKEN";
+    const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+    if is_missing("softhsm2-util") || is_missing("pkcs11-engine") {
+        return;
+    }
+    if let Some(directory) = std::env::var_os(CHILD) {
+        return serve_from_token(Path::new(&directory));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    std::fs::create_dir(path.join("tokens")).unwrap();
+    let tokens = format!("directories.tokendir = {}/tokens\n", path.display());
+    std::fs::write(path.join("softhsm.conf"), tokens).unwrap();
+    softhsm(path, &["--init-token", "--free", "--label", "nodetls", "--pin", PIN, "--so-pin", PIN]);
+    for (label, kind) in [("rsa", KeyKind::Rsa), ("ec", KeyKind::Ecdsa)] {
+        import_key(path, &authority().issue(&Leaf::server("localhost").with_key(kind)), label);
+    }
+    std::fs::write(path.join("ca.pem"), authority().pem()).unwrap();
+    // The engine learns where its token is from the environment, hence another process.
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "loaded::keys_in_a_pkcs_11_token_serve"])
+        .env(CHILD, path)
+        .env("SOFTHSM2_CONF", path.join("softhsm.conf"))
+        .env("PKCS11_MODULE_PATH", MODULE)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
