@@ -59,6 +59,9 @@ pub(crate) const INTEROP: &[Need] = &[
     Need::program("gnutls-cli", "gnutls-bin"),
     Need::program("gnutls-serv", "gnutls-bin"),
     Need::program("node", "nodejs"),
+    Need::program("tshark", "tshark"),
+    Need::program("softhsm2-util", "softhsm2"),
+    Need::succeeds("pkcs11-engine", "libengine-pkcs11-openssl", &["openssl", "engine", "pkcs11"]),
 ];
 
 /// The npm package's own tests.

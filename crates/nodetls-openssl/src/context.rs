@@ -1,6 +1,7 @@
 //! `SSL_CTX`: what many connections share.
 
 use std::ffi::CString;
+use std::sync::Arc;
 
 use foreign_types::ForeignType;
 use libc::{c_int, c_long};
@@ -13,7 +14,7 @@ use openssl_sys::{EVP_PKEY, SSL_CTX};
 
 use crate::external_key::external_key;
 use crate::result::one;
-use crate::{Certificate, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket};
+use crate::{Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket, trace};
 
 /// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
@@ -33,7 +34,11 @@ type ServerNameCallback = unsafe extern "C" fn(*mut openssl_sys::SSL, *mut c_int
 pub struct Context {
     context: SslContext,
     signs_elsewhere: bool,
+    engines: Engines,
 }
+
+/// The engines that a context's keys live in. They have to stay until all connections have gone.
+pub(crate) type Engines = Option<Arc<Vec<Engine>>>;
 
 impl Context {
     pub(crate) fn ssl_context(&self) -> &SslContext {
@@ -43,6 +48,10 @@ impl Context {
     /// Whether one of the private keys is elsewhere.
     pub(crate) fn signs_elsewhere(&self) -> bool {
         self.signs_elsewhere
+    }
+
+    pub(crate) fn engines(&self) -> Engines {
+        self.engines.clone()
     }
 }
 
@@ -56,6 +65,7 @@ impl std::fmt::Debug for Context {
 pub struct ContextBuilder {
     builder: SslContextBuilder,
     signs_elsewhere: bool,
+    engines: Vec<Engine>,
 }
 
 impl ContextBuilder {
@@ -67,7 +77,7 @@ impl ContextBuilder {
         init();
         ErrorStack::clear();
         let builder = SslContextBuilder::new(SslMethod::tls())?;
-        let mut builder = Self { builder, signs_elsewhere: false };
+        let mut builder = Self { builder, signs_elsewhere: false, engines: Vec::new() };
         builder.set_modes();
         builder.set_callbacks();
         Ok(builder)
@@ -98,6 +108,8 @@ impl ContextBuilder {
         unsafe { openssl_sys::SSL_CTX_sess_set_get_cb(context, Some(callbacks::find_session)) };
         // SAFETY: as above.
         unsafe { sys::SSL_CTX_set_tlsext_ticket_key_evp_cb(context, Some(ticket::ticket_key)) };
+        // SAFETY: as above.
+        unsafe { sys::SSL_CTX_set_msg_callback(context, Some(trace::trace)) };
         // SAFETY: as above.
         unsafe { sys::SSL_CTX_set_info_callback(context, Some(callbacks::info)) };
         let nothing = std::ptr::null_mut();
@@ -246,6 +258,7 @@ impl ContextBuilder {
         key: &PrivateKey,
         chain: &[Certificate],
     ) -> Result<(), ErrorStack> {
+        self.engines.extend(key.engine().cloned());
         // SAFETY: the key is alive.
         unsafe { self.use_pair(certificate, key.pkey().as_ptr(), chain) }
     }
@@ -301,7 +314,19 @@ impl ContextBuilder {
     /// When it is too weak for the security level.
     pub fn use_key(&mut self, key: &PrivateKey) -> Result<(), ErrorStack> {
         ErrorStack::clear();
+        self.engines.extend(key.engine().cloned());
         Ok(self.builder.set_private_key(key.pkey())?)
+    }
+
+    /// The engine that is asked for a client's certificate and key.
+    ///
+    /// # Errors
+    /// When the engine cannot do that.
+    pub fn set_client_certificate_engine(&mut self, engine: &Engine) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        self.engines.push(engine.clone());
+        // SAFETY: both are alive; OpenSSL takes a functional reference of its own.
+        one(unsafe { (engine.functions().set_client_cert_engine)(self.as_ptr(), engine.as_ptr()) })
     }
 
     /// Adds a name to the list of authorities that a server sends when it asks for a certificate.
@@ -315,7 +340,8 @@ impl ContextBuilder {
 
     /// The finished context.
     pub fn build(self) -> Context {
-        Context { context: self.builder.build(), signs_elsewhere: self.signs_elsewhere }
+        let engines = (!self.engines.is_empty()).then(|| Arc::new(self.engines));
+        Context { context: self.builder.build(), signs_elsewhere: self.signs_elsewhere, engines }
     }
 }
 

@@ -1,13 +1,16 @@
-//! Private keys and PKCS#12 files.
+//! Private keys.
 
-use openssl::pkcs12;
 use openssl::pkey::{PKey, Private};
 
-use crate::{Certificate, ErrorStack, init};
+use crate::{Certificate, Engine, ErrorStack, init};
 
 /// A private key. Cloning shares it. OpenSSL clears its memory when the last reference goes.
 #[derive(Clone)]
-pub struct PrivateKey(PKey<Private>);
+pub struct PrivateKey {
+    key: PKey<Private>,
+    /// Where the key lives, if not in memory. Stands after the key, because it has to go after it.
+    engine: Option<Engine>,
+}
 
 impl PrivateKey {
     /// Reads a key from PEM; an encrypted one is opened with the passphrase.
@@ -26,51 +29,45 @@ impl PrivateKey {
             buffer[..length].copy_from_slice(&passphrase[..length]);
             Ok(length)
         })?;
-        Ok(Self(key))
+        Ok(key.into())
     }
 
     /// Whether the certificate's public key is this key's.
     pub fn matches(&self, certificate: &Certificate) -> bool {
         ErrorStack::clear();
-        let equal = certificate.x509().public_key().is_ok_and(|public| public.public_eq(&self.0));
+        let equal = certificate.x509().public_key().is_ok_and(|public| public.public_eq(&self.key));
         ErrorStack::clear();
         equal
     }
 
+    /// Reads a key from the DER form of PKCS#8, not encrypted.
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, ErrorStack> {
+        ErrorStack::clear();
+        Ok(PKey::private_key_from_pkcs8(der)?.into())
+    }
+
+    pub(crate) fn of_engine(key: PKey<Private>, engine: Engine) -> Self {
+        Self { key, engine: Some(engine) }
+    }
+
+    /// Where the key lives, if not in memory.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
     pub(crate) fn pkey(&self) -> &PKey<Private> {
-        &self.0
+        &self.key
+    }
+}
+
+impl From<PKey<Private>> for PrivateKey {
+    fn from(key: PKey<Private>) -> Self {
+        Self { key, engine: None }
     }
 }
 
 impl std::fmt::Debug for PrivateKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "PrivateKey({:?}, {} bits)", self.0.id(), self.0.bits())
-    }
-}
-
-/// The contents of a PKCS#12 (PFX) file.
-#[derive(Debug)]
-pub struct Pkcs12 {
-    /// The private key.
-    pub key: Option<PrivateKey>,
-    /// The certificate that belongs to the key.
-    pub certificate: Option<Certificate>,
-    /// All further certificates.
-    pub chain: Vec<Certificate>,
-}
-
-impl Pkcs12 {
-    /// Opens a PKCS#12 file.
-    ///
-    /// # Errors
-    /// When the bytes are no such file, the passphrase is wrong, or its ciphers are not available.
-    ///
-    /// Corresponds to `PKCS12_parse`.
-    pub fn from_der(der: &[u8], passphrase: &str) -> Result<Self, ErrorStack> {
-        init();
-        ErrorStack::clear();
-        let parsed = pkcs12::Pkcs12::from_der(der)?.parse2(passphrase)?;
-        let chain = parsed.ca.into_iter().flatten().map(Certificate::from).collect();
-        Ok(Self { key: parsed.pkey.map(PrivateKey), certificate: parsed.cert.map(Certificate::from), chain })
+        write!(out, "PrivateKey({:?}, {} bits)", self.key.id(), self.key.bits())
     }
 }

@@ -17,6 +17,7 @@ mod certificate;
 mod constraints;
 mod context;
 mod details;
+mod engine;
 mod error;
 mod external_key;
 mod fiber;
@@ -25,6 +26,7 @@ mod key;
 mod negotiated;
 mod ocsp;
 mod paths;
+mod pkcs12;
 mod renegotiation;
 mod result;
 mod session;
@@ -33,6 +35,7 @@ mod state;
 mod store;
 mod sys;
 mod ticket;
+mod trace;
 mod verify;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
@@ -42,17 +45,20 @@ pub use context::{
     SSL_OP_NO_TICKET,
 };
 pub use details::PublicKeyDetails;
+pub use engine::{Engine, EngineError};
 pub use error::{ErrorEntry, ErrorStack};
 pub use external_key::SignRequest;
-pub use key::{Pkcs12, PrivateKey};
+pub use key::PrivateKey;
 pub use negotiated::{CipherSuite, EphemeralKey};
 pub use ocsp::{OcspVerdict, is_ocsp_response, judge_ocsp_response};
+pub use pkcs12::{Pkcs12, Pkcs12Error};
 pub use renegotiation::KeyUpdateRequest;
 pub use session::Session;
 pub use ssl::{Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
 pub use store::{TrustStore, TrustStoreBuilder};
 pub use ticket::{TicketKey, TicketKeyRing};
+pub use trace::has_trace;
 pub use verify::{Purpose, VerifySettings, verify_chain};
 
 use std::sync::Once;
@@ -92,6 +98,15 @@ pub fn digest(algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
     ErrorStack::clear();
     let algorithm = openssl::hash::MessageDigest::from_name(algorithm)?;
     openssl::hash::hash(algorithm, message).ok().map(|digest| digest.to_vec())
+}
+
+/// The MD5 digest, for identifiers alone: it protects nothing. `None` where OpenSSL has no MD5, as in FIPS mode.
+pub fn md5(bytes: &[u8]) -> Option<[u8; 16]> {
+    init();
+    ErrorStack::clear();
+    let digest = openssl::hash::hash(openssl::hash::MessageDigest::md5(), bytes);
+    ErrorStack::clear();
+    (*digest.ok()?).try_into().ok()
 }
 
 /// Fills the buffer from OpenSSL's random generator.

@@ -138,20 +138,29 @@ impl Ssl {
         ciphers.iter().map(SslCipherRef::name).collect()
     }
 
-    /// The peer's share of the key agreement, on clients; `None` where there was none or OpenSSL does not keep it, as
-    /// with the post-quantum groups.
-    pub fn ephemeral_key(&self) -> Option<EphemeralKey> {
+    /// The length in bits of the prime that a server has chosen for finite-field Diffie-Hellman, on clients, from the
+    /// server's share on; `None` for other key agreements.
+    pub fn peer_dh_bits(&self) -> Option<u32> {
+        let key = self.peer_temporary_key()?;
+        matches!(key.id(), Id::DH | Id::DHX).then(|| key.bits())
+    }
+
+    /// Corresponds to `SSL_get_peer_tmp_key`.
+    fn peer_temporary_key(&self) -> Option<PKey<Public>> {
         let mut raw: *mut openssl_sys::EVP_PKEY = std::ptr::null_mut();
         // SAFETY: the SSL is alive; the out parameter is ours.
         let found = unsafe {
             openssl_sys::SSL_ctrl(self.as_ptr(), SSL_CTRL_GET_PEER_TMP_KEY, 0, (&raw mut raw).cast())
         };
         ErrorStack::clear();
-        if found != 1 || raw.is_null() {
-            return None;
-        }
-        // SAFETY: OpenSSL handed over a reference that is ours.
-        let key: PKey<Public> = unsafe { foreign_types::ForeignType::from_ptr(raw) };
+        // SAFETY: where one is found, OpenSSL hands over a reference that is ours.
+        (found == 1 && !raw.is_null()).then(|| unsafe { foreign_types::ForeignType::from_ptr(raw) })
+    }
+
+    /// The peer's share of the key agreement, on clients; `None` where there was none or OpenSSL does not keep it, as
+    /// with the post-quantum groups.
+    pub fn ephemeral_key(&self) -> Option<EphemeralKey> {
+        let key = self.peer_temporary_key()?;
         let bits = key.bits();
         let short_name = |nid: Nid| nid.short_name().ok().map(str::to_owned);
         match key.id() {

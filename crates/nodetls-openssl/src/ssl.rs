@@ -12,6 +12,7 @@ use openssl_sys::SSL;
 use zeroize::Zeroizing;
 
 use crate::buffer::Ciphertext;
+use crate::context::Engines;
 use crate::external_key::SignRequest;
 use crate::fiber::{Fiber, Run};
 use crate::result::{one, one_long};
@@ -50,6 +51,8 @@ pub struct Ssl {
     /// Whether the handshake runs on a fiber, because a private key is elsewhere.
     signs_elsewhere: bool,
     fiber: Option<Fiber>,
+    /// Given back after the SSL has been freed.
+    _engines: Engines,
 }
 
 // SAFETY: OpenSSL lets an SSL move between threads as long as one uses it at a time; the state is owned.
@@ -90,6 +93,7 @@ impl Ssl {
             failed: false,
             signs_elsewhere: context.signs_elsewhere(),
             fiber: None,
+            _engines: context.engines(),
         };
         let bio = bio::new(state)?;
         // SAFETY: one BIO for both directions, whose only reference passes to the SSL.
@@ -400,10 +404,13 @@ impl Ssl {
         self.state().report.as_ref()
     }
 
-    /// Whether there is anything to take: sessions, key material or alerts.
+    /// Whether there is anything to take: sessions, key material, alerts or a trace.
     pub fn has_recorded(&self) -> bool {
         let state = self.state();
-        !(state.new_sessions.is_empty() && state.key_log.is_empty() && state.alerts.is_empty())
+        !(state.new_sessions.is_empty()
+            && state.key_log.is_empty()
+            && state.alerts.is_empty()
+            && state.trace.is_empty())
     }
 
     /// Takes the sessions that came into being since the last call.
@@ -414,6 +421,11 @@ impl Ssl {
     /// Takes the lines of key material, in NSS format without line ends.
     pub fn take_key_log(&mut self) -> Vec<Zeroizing<Vec<u8>>> {
         std::mem::take(&mut self.state_mut().key_log)
+    }
+
+    /// Takes what was traced since the last call.
+    pub fn take_trace(&mut self) -> String {
+        self.state_mut().take_trace()
     }
 
     /// Takes the alerts that were sent or received since the last call.

@@ -68,6 +68,9 @@ pub(crate) struct State {
     pub(crate) new_sessions: Vec<Session>,
     pub(crate) key_log: Vec<Zeroizing<Vec<u8>>>,
     pub(crate) alerts: Vec<AlertRecord>,
+    pub(crate) trace: String,
+    /// Something was left out of the trace, and so is what follows, until it is taken.
+    pub(crate) trace_is_full: bool,
     pub(crate) on_verify: OnVerify,
     pub(crate) verify_answer: Option<Result<(), i32>>,
     pub(crate) report: Option<VerifyReport>,
@@ -81,4 +84,16 @@ pub(crate) struct State {
     pub(crate) verifications: u32,
     /// How many handshakes have begun so far.
     pub(crate) handshakes: u32,
+}
+
+impl State {
+    /// How many bytes more the trace may take, if any.
+    pub(crate) fn trace_room(&self, limit: usize) -> Option<usize> {
+        limit.checked_sub(self.trace.len()).filter(|room| *room > 0 && !self.trace_is_full)
+    }
+
+    pub(crate) fn take_trace(&mut self) -> String {
+        self.trace_is_full = false;
+        std::mem::take(&mut self.trace)
+    }
 }

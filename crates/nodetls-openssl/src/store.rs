@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use foreign_types::ForeignType;
+use foreign_types::{ForeignType, ForeignTypeRef};
+use openssl::stack::Stack;
 use openssl::x509::X509Crl;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509, X509StoreContext};
 use openssl_sys::X509_STORE;
 
 use crate::result::one;
@@ -25,6 +27,37 @@ impl TrustStore {
 
     pub(crate) fn x509_store(&self) -> &X509Store {
         &self.store
+    }
+
+    /// The trusted certificate that could have issued this one, judged by names and key identifiers; one that is valid
+    /// now is preferred.
+    ///
+    /// Corresponds to `X509_STORE_CTX_get1_issuer`.
+    pub fn issuer_of(&self, certificate: &Certificate) -> Option<Certificate> {
+        ErrorStack::clear();
+        let found = self.find_issuer(certificate);
+        ErrorStack::clear();
+        found.ok().flatten()
+    }
+
+    fn find_issuer(
+        &self,
+        certificate: &Certificate,
+    ) -> Result<Option<Certificate>, openssl::error::ErrorStack> {
+        let (mut context, none) = (X509StoreContext::new()?, Stack::<X509>::new()?);
+        context.init(&self.store, certificate.x509(), &none, |context| {
+            let mut issuer = std::ptr::null_mut();
+            // SAFETY: all are alive; the out parameter is ours.
+            let found = unsafe {
+                sys::X509_STORE_CTX_get1_issuer(
+                    &raw mut issuer,
+                    context.as_ptr(),
+                    certificate.x509().as_ptr(),
+                )
+            };
+            // SAFETY: where one is found, OpenSSL hands over a reference that is ours.
+            Ok((found == 1 && !issuer.is_null()).then(|| unsafe { X509::from_ptr(issuer) }.into()))
+        })
     }
 
     /// The trusted certificates in the order they were added.

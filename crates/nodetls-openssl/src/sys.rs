@@ -4,8 +4,9 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    ASN1_INTEGER, ASN1_OBJECT, BIO, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL,
-    SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
+    ASN1_INTEGER, ASN1_OBJECT, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM,
+    SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
+    X509_VERIFY_PARAM,
 };
 use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
@@ -18,6 +19,8 @@ pub(crate) const SSL_ERROR_WANT_RETRY_VERIFY: c_int = 12;
 
 /// `SSL_set_retry_verify(3)`, a macro over `SSL_ctrl`.
 pub(crate) const SSL_CTRL_SET_RETRY_VERIFY: c_int = 136;
+/// `SSL_CTX_set_msg_callback(3)`, a macro over `SSL_ctrl`.
+pub(crate) const SSL_CTRL_SET_MSG_CALLBACK_ARG: c_int = 16;
 /// `SSL_get_negotiated_group(3)`, a macro over `SSL_ctrl`.
 pub(crate) const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
 
@@ -103,7 +106,123 @@ pub(crate) type TicketKeyCallback = unsafe extern "C" fn(
     encrypting: c_int,
 ) -> c_int;
 
+pub(crate) type MessageCallback = unsafe extern "C" fn(
+    sent: c_int,
+    version: c_int,
+    content_type: c_int,
+    bytes: *const c_void,
+    length: size_t,
+    ssl: *mut SSL,
+    arg: *mut c_void,
+);
+
+#[cfg(any(feature = "vendored", not(unix)))]
 unsafe extern "C" {
+    /// `SSL_CTX_set_msg_callback(3)`.
+    fn SSL_trace(
+        sent: c_int,
+        version: c_int,
+        content_type: c_int,
+        bytes: *const c_void,
+        length: size_t,
+        ssl: *mut SSL,
+        arg: *mut c_void,
+    );
+}
+
+/// `SSL_trace` (`SSL_CTX_set_msg_callback(3)`), which writes to the `BIO` that it gets as its last argument; `None` where
+/// OpenSSL was built without it (`no-ssl-trace`), as a system's may be.
+#[cfg(any(feature = "vendored", not(unix)))]
+pub(crate) fn ssl_trace() -> Option<MessageCallback> {
+    Some(SSL_trace)
+}
+
+/// `SSL_trace` (`SSL_CTX_set_msg_callback(3)`), which writes to the `BIO` that it gets as its last argument; `None` where
+/// OpenSSL was built without it (`no-ssl-trace`), as a system's may be.
+#[cfg(not(any(feature = "vendored", not(unix))))]
+pub(crate) fn ssl_trace() -> Option<MessageCallback> {
+    static FOUND: std::sync::OnceLock<Option<MessageCallback>> = std::sync::OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let symbol = symbol(c"SSL_trace")?;
+        // SAFETY: a symbol of this name has this signature (SSL_CTX_set_msg_callback(3)).
+        Some(unsafe { std::mem::transmute::<*mut c_void, MessageCallback>(symbol) })
+    })
+}
+
+/// A function that not every system's OpenSSL has.
+#[cfg(not(any(feature = "vendored", not(unix))))]
+fn symbol(name: &std::ffi::CStr) -> Option<*mut c_void> {
+    // SAFETY: the name is a C string; libssl and libcrypto, which are linked, are among the libraries searched.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!symbol.is_null()).then_some(symbol)
+}
+
+/// `OPENSSL_init_crypto(3)`.
+pub(crate) const OPENSSL_INIT_ENGINE_DYNAMIC: u64 = 0x400;
+
+/// The functions for engines: `ENGINE_add(3)`, and for the last one `SSL_CTX_set_client_cert_cb(3)`.
+#[derive(Clone, Copy)]
+pub(crate) struct EngineFunctions {
+    pub(crate) by_id: unsafe extern "C" fn(id: *const c_char) -> *mut ENGINE,
+    pub(crate) ctrl_cmd_string: unsafe extern "C" fn(
+        engine: *mut ENGINE,
+        command: *const c_char,
+        value: *const c_char,
+        optional: c_int,
+    ) -> c_int,
+    pub(crate) init: unsafe extern "C" fn(engine: *mut ENGINE) -> c_int,
+    pub(crate) finish: unsafe extern "C" fn(engine: *mut ENGINE) -> c_int,
+    pub(crate) free: unsafe extern "C" fn(engine: *mut ENGINE) -> c_int,
+    pub(crate) load_private_key: unsafe extern "C" fn(
+        engine: *mut ENGINE,
+        identifier: *const c_char,
+        ui: *mut c_void,
+        arg: *mut c_void,
+    ) -> *mut EVP_PKEY,
+    pub(crate) set_client_cert_engine: unsafe extern "C" fn(ctx: *mut SSL_CTX, engine: *mut ENGINE) -> c_int,
+}
+
+/// The functions for engines, where engines can work: not with OpenSSL 4, which has none, and not with an OpenSSL that is
+/// linked statically, because a module brings the system's libcrypto and would pass its objects to another one.
+#[cfg(any(feature = "vendored", not(unix)))]
+pub(crate) fn engine_functions() -> Option<EngineFunctions> {
+    None
+}
+
+/// The functions for engines, where engines can work: not with OpenSSL 4, which has none, and not with an OpenSSL that is
+/// linked statically, because a module brings the system's libcrypto and would pass its objects to another one.
+#[cfg(not(any(feature = "vendored", not(unix))))]
+pub(crate) fn engine_functions() -> Option<EngineFunctions> {
+    macro_rules! function {
+        ($name:literal, $type:ty) => {{
+            let symbol = symbol($name)?;
+            // SAFETY: a symbol of this name has this signature (ENGINE_add(3), SSL_CTX_set_client_cert_cb(3)).
+            unsafe { std::mem::transmute::<*mut c_void, $type>(symbol) }
+        }};
+    }
+    type OfEngine = unsafe extern "C" fn(*mut ENGINE) -> c_int;
+    type Command = unsafe extern "C" fn(*mut ENGINE, *const c_char, *const c_char, c_int) -> c_int;
+    type LoadKey =
+        unsafe extern "C" fn(*mut ENGINE, *const c_char, *mut c_void, *mut c_void) -> *mut EVP_PKEY;
+    type SetEngine = unsafe extern "C" fn(*mut SSL_CTX, *mut ENGINE) -> c_int;
+    Some(EngineFunctions {
+        by_id: function!(c"ENGINE_by_id", unsafe extern "C" fn(*const c_char) -> *mut ENGINE),
+        ctrl_cmd_string: function!(c"ENGINE_ctrl_cmd_string", Command),
+        init: function!(c"ENGINE_init", OfEngine),
+        finish: function!(c"ENGINE_finish", OfEngine),
+        free: function!(c"ENGINE_free", OfEngine),
+        load_private_key: function!(c"ENGINE_load_private_key", LoadKey),
+        set_client_cert_engine: function!(c"SSL_CTX_set_client_cert_engine", SetEngine),
+    })
+}
+
+unsafe extern "C" {
+    /// `SSL_CTX_set_msg_callback(3)`.
+    pub(crate) fn SSL_CTX_set_msg_callback(ctx: *mut SSL_CTX, callback: Option<MessageCallback>);
+    /// `ERR_set_mark(3)`.
+    pub(crate) fn ERR_set_mark() -> c_int;
+    /// `ERR_set_mark(3)`.
+    pub(crate) fn ERR_pop_to_mark() -> c_int;
     /// `SSL_CTX_set_tlsext_ticket_key_cb(3)`.
     pub(crate) fn SSL_CTX_set_tlsext_ticket_key_evp_cb(
         ctx: *mut SSL_CTX,
@@ -150,6 +269,12 @@ unsafe extern "C" {
     pub(crate) fn NAME_CONSTRAINTS_free(constraints: *mut NAME_CONSTRAINTS);
     /// `X509_STORE_CTX_new(3)`.
     pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
+    /// `X509_STORE_CTX_set_verify_cb(3)`, as the function behind `X509_STORE_CTX_get_get_issuer`.
+    pub(crate) fn X509_STORE_CTX_get1_issuer(
+        issuer: *mut *mut X509,
+        ctx: *mut X509_STORE_CTX,
+        certificate: *mut X509,
+    ) -> c_int;
     /// `X509_STORE_add_cert(3)`.
     pub(crate) fn X509_STORE_add_crl(store: *mut X509_STORE, crl: *mut X509_CRL) -> c_int;
     /// `SSL_CTX_set_info_callback(3)`.
@@ -246,4 +371,6 @@ unsafe extern "C" {
     pub(crate) fn OSSL_PARAM_get_int(param: *const OSSL_PARAM, value: *mut c_int) -> c_int;
     /// `BIO_get_new_index(3)`.
     pub(crate) fn BIO_get_new_index() -> c_int;
+    /// `OSSL_LIB_CTX(3)`.
+    pub(crate) fn OSSL_LIB_CTX_set0_default(context: *mut OSSL_LIB_CTX) -> *mut OSSL_LIB_CTX;
 }

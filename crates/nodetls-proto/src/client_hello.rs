@@ -8,6 +8,8 @@
 //!
 //! All work is bounded by [`MAX_MESSAGE_LENGTH`], and every byte here comes from a peer nobody trusts yet.
 
+mod fingerprint;
+
 use std::fmt;
 use std::ops::Range;
 

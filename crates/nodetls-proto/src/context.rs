@@ -4,12 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nodetls_openssl::{
-    Certificate, Context, ContextBuilder, DhParameters, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
-    SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, certificates_from_pem, sha256,
+    Certificate, Context, ContextBuilder, DhParameters, Pkcs12, Pkcs12Error, PrivateKey,
+    SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, certificates_from_pem,
+    sha256,
 };
 
-use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
+use crate::cipher::CipherLists;
 use crate::client_hello::ClientHello;
+use crate::defaults::{Defaults, defaults};
+use crate::engine::{EngineKey, set_client_certificate_engine};
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
@@ -39,7 +42,8 @@ pub struct KeyPem {
     pub passphrase: Option<SecretBytes>,
 }
 
-/// A PKCS#12 file. Node: an element of `pfx`.
+/// A PKCS#12 file. Those with ciphers of the past (RC2, RC4, DES) are read too, which needs OpenSSL's legacy provider.
+/// Node: an element of `pfx`.
 #[derive(Clone, Debug, Default)]
 pub struct Pfx {
     /// The file's contents.
@@ -59,7 +63,8 @@ pub enum DhParam {
 
 /// What a [`SecureContext`] is made of. Node: the options of `tls.createSecureContext`.
 ///
-/// Everything has a safe default; write the fields that matter and end with `..Default::default()`.
+/// Everything has a safe default; write the fields that matter and end with `..Default::default()`. The defaults of
+/// four of them can be replaced for the whole process: see [`set_defaults`](crate::set_defaults).
 #[derive(Clone, Debug)]
 pub struct SecureContextOptions {
     /// Trusted authorities in PEM, each text with any number of them; they replace the default ones. Node: `ca`.
@@ -83,7 +88,14 @@ pub struct SecureContextOptions {
     pub pfx: Vec<Pfx>,
     /// The passphrase of keys and files that have none of their own. Node: `passphrase`.
     pub passphrase: Option<SecretBytes>,
-    /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them. Default: [`DEFAULT_CIPHERS`].
+    /// A private key that an OpenSSL engine holds, besides those of [`key`](Self::key). Engines work in builds against a
+    /// system's OpenSSL 3. Default: none. Node: `privateKeyEngine`, `privateKeyIdentifier`.
+    pub engine_key: Option<EngineKey>,
+    /// The OpenSSL engine, by its id or the path of its shared library, that a client's certificate and key come from
+    /// where a server asks for them. Default: none. Node: `clientCertEngine`.
+    pub client_cert_engine: Option<String>,
+    /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them.
+    /// Default: [`DEFAULT_CIPHERS`](crate::DEFAULT_CIPHERS).
     /// A list with names of one generation only switches the other off. Node: `ciphers`.
     pub ciphers: Option<String>,
     /// Groups for key agreement, separated by colons, or `auto`. Default: `auto`. Node: `ecdhCurve`.
@@ -129,6 +141,8 @@ impl Default for SecureContextOptions {
             external_key: false,
             pfx: Vec::new(),
             passphrase: None,
+            engine_key: None,
+            client_cert_engine: None,
             ciphers: None,
             ecdh_curve: None,
             sigalgs: None,
@@ -184,10 +198,13 @@ impl SecureContext {
     /// Node: `tls.createSecureContext(options)`.
     pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
         let mut builder = ContextBuilder::new().map_err(Error::bug)?;
-        let max_version = set_protocol(&mut builder, options)?;
+        let max_version = set_protocol(&mut builder, options, &defaults())?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit(), options.external_key)?;
+        if let Some(engine) = &options.client_cert_engine {
+            set_client_certificate_engine(&mut builder, engine)?;
+        }
         let own_certificates = identities.own_certificates(trust.explicit());
         for authority in trust.explicit() {
             builder.add_client_authority(authority).map_err(ConfigError::from_openssl("ca"))?;
@@ -198,7 +215,7 @@ impl SecureContext {
                 trust,
                 honor_cipher_order: options.honor_cipher_order,
                 client_authentication: options.client_authentication,
-                identity: identities.digest(),
+                identity: identities.digest(options),
                 own_certificates,
                 ticket_keys: TicketKeys::random()?,
                 secure_options: options.secure_options,
@@ -287,13 +304,20 @@ pub(crate) struct OwnCertificate {
     pub(crate) issuer: Option<Certificate>,
 }
 
+/// Whether contexts can be made of these protocol settings.
+pub(crate) fn check_protocol(options: &SecureContextOptions, defaults: &Defaults) -> Result<(), Error> {
+    let mut builder = ContextBuilder::new().map_err(Error::bug)?;
+    set_protocol(&mut builder, options, defaults).map(|_| ())
+}
+
 fn set_protocol(
     builder: &mut ContextBuilder,
     options: &SecureContextOptions,
+    defaults: &Defaults,
 ) -> Result<ProtocolVersion, Error> {
-    let ciphers =
-        CipherLists::parse(bounded("ciphers", options.ciphers.as_deref().unwrap_or(DEFAULT_CIPHERS))?);
-    let (min, max) = versions(options, &ciphers)?;
+    let ciphers = bounded("ciphers", options.ciphers.as_deref().unwrap_or(&defaults.ciphers))?;
+    let ciphers = CipherLists::parse(ciphers);
+    let (min, max) = versions(options, defaults, &ciphers)?;
     builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
     builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
     let dh = dh_parameters(options)?;
@@ -309,7 +333,8 @@ fn set_protocol(
     if !ciphers.tls1_2.is_empty() {
         builder.set_cipher_list(&ciphers.tls1_2).map_err(ConfigError::from_openssl("ciphers"))?;
     }
-    if let Some(groups) = options.ecdh_curve.as_deref().filter(|groups| *groups != "auto") {
+    let groups = options.ecdh_curve.as_deref().unwrap_or(&defaults.ecdh_curve);
+    if groups != "auto" {
         set_groups(builder, bounded("ecdhCurve", groups)?)?;
     }
     if let Some(algorithms) = options.sigalgs.as_deref() {
@@ -374,17 +399,19 @@ fn bounded<'a>(option: &'static str, list: &'a str) -> Result<&'a str, Error> {
 /// The version range, narrowed where the cipher list leaves a generation without suites, as Node.js does it.
 fn versions(
     options: &SecureContextOptions,
+    defaults: &Defaults,
     ciphers: &CipherLists,
 ) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
     use ProtocolVersion::{Tls1_2, Tls1_3};
-    let (mut min, mut max) = match options.secure_protocol.as_deref() {
-        Some(method) => method_versions(method, options)?,
-        // A maximum below the default minimum lowers that too: it can mean nothing else.
-        None => (
-            options.min_version.unwrap_or_else(|| options.max_version.unwrap_or(Tls1_2).min(Tls1_2)),
-            options.max_version.unwrap_or(Tls1_3),
-        ),
-    };
+    let (mut min, mut max) =
+        match (options.secure_protocol.as_deref(), options.min_version, options.max_version) {
+            (Some(method), ..) => method_versions(method, options)?,
+            (None, Some(min), Some(max)) => (min, max),
+            // One that is given moves a default that it contradicts: it can mean nothing else.
+            (None, Some(min), None) => (min, defaults.max_version.max(min)),
+            (None, None, Some(max)) => (defaults.min_version.min(max), max),
+            (None, None, None) => (defaults.min_version, defaults.max_version),
+        };
     if min > max {
         let message = format!("the minimum {min} is above the maximum {max}");
         return Err(ConfigError::refused("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
@@ -446,6 +473,9 @@ impl Identities {
                 .map_err(ConfigError::from_openssl("key"))?;
             this.keys.push(key);
         }
+        if let Some(key) = &options.engine_key {
+            this.keys.push(key.load()?);
+        }
         for pfx in &options.pfx {
             this.read_pfx(pfx, options.passphrase.as_ref())?;
         }
@@ -458,8 +488,7 @@ impl Identities {
             std::str::from_utf8(passphrase).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
                 ConfigError::refused("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
             })?;
-        let opened =
-            Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(ConfigError::from_openssl("pfx"))?;
+        let opened = Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(pfx_error)?;
         self.keys.extend(opened.key);
         if let Some(leaf) = opened.certificate {
             self.chains.push(std::iter::once(leaf).chain(opened.chain.iter().cloned()).collect());
@@ -552,10 +581,24 @@ impl Identities {
         (0..self.chains.len()).map(own).collect()
     }
 
-    fn digest(&self) -> [u8; 32] {
-        let leaves: Vec<_> =
+    fn digest(&self, options: &SecureContextOptions) -> [u8; 32] {
+        let mut leaves: Vec<_> =
             self.chains.iter().filter_map(|chain| chain.first()).map(Certificate::sha256).collect();
+        // A certificate that an engine brings is not known beforehand; sessions stay with the engine.
+        leaves
+            .extend(options.client_cert_engine.as_ref().map(|engine| sha256(&[engine.as_bytes()]).to_vec()));
         sha256(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
+
+fn pfx_error(error: Pkcs12Error) -> Error {
+    match error {
+        Pkcs12Error::Unreadable(stack) => ConfigError::from_openssl("pfx")(stack),
+        Pkcs12Error::NoLegacyProvider(stack) => {
+            let message = format!("it needs OpenSSL's legacy provider, which cannot be loaded: {stack}");
+            // Node: this code for a file that only the legacy provider can read.
+            ConfigError::refused("pfx", "ERR_CRYPTO_UNSUPPORTED_OPERATION", message)
+        }
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Event {
     Session(Session),
     /// A line of key material in the format of NSS, without line end. Node: event `keylog`.
     KeyLog(SecretBytes),
+    /// What [`Connection::enable_trace`](crate::Connection::enable_trace) shows since the last such event: whole lines.
+    /// Node: what `enableTrace` writes to the standard error output.
+    Trace(String),
     /// The handshake is done and the peer accepted. Node: events `secureConnect`, `secureConnection`.
     Secure,
     /// A renegotiation is done, whoever began it, and the peer accepted again. Node: event `secure`.

@@ -12,6 +12,8 @@ mod cipher;
 mod client_hello;
 pub mod connection;
 mod context;
+mod defaults;
+mod engine;
 mod error;
 mod event;
 mod general_name;
@@ -38,6 +40,8 @@ pub use connection::{
     Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read, RenegotiateOptions,
 };
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};
+pub use defaults::{Defaults, defaults, set_defaults};
+pub use engine::EngineKey;
 pub use error::{
     AlertDescription, AlertReceived, BoxError, CallbackError, ConfigError, Error, OpenSslError,
     ProtocolError, RenegotiationError, VerifyError,
@@ -48,7 +52,7 @@ pub use identity::{IdentityMismatch, check_server_identity};
 pub use nodetls_openssl::{KeyUpdateRequest, ReceiveBuffer, openssl_version};
 pub use options::{
     ClientAuthentication, ClientOptions, DEFAULT_CLIENT_RENEG_LIMIT, DEFAULT_CLIENT_RENEG_WINDOW,
-    DEFAULT_HANDSHAKE_TIMEOUT, OcspStapling, ServerOptions, Side, alpn_wire_form,
+    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MIN_DH_SIZE, OcspStapling, ServerOptions, Side, alpn_wire_form,
 };
 pub use secret::SecretBytes;
 pub use server_name::{InvalidServerName, ServerName};

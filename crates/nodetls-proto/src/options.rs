@@ -20,6 +20,10 @@ pub const DEFAULT_CLIENT_RENEG_LIMIT: u32 = 3;
 /// The window in which renegotiations are counted. Node: `tls.CLIENT_RENEG_WINDOW`, 600 seconds.
 pub const DEFAULT_CLIENT_RENEG_WINDOW: Duration = Duration::from_secs(600);
 
+/// The smallest group for finite-field Diffie-Hellman that a client accepts where none is given, in bits.
+/// Node: `minDHSize`.
+pub const DEFAULT_MIN_DH_SIZE: u32 = 1024;
+
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -71,6 +75,14 @@ pub struct ClientOptions {
     pub session: Option<Session>,
     /// Whether the status of the server's certificate is asked for. Default: no. Node: `requestOCSP`.
     pub ocsp: OcspStapling,
+    /// The smallest group for finite-field Diffie-Hellman that is accepted, as the length of its prime in bits. A
+    /// server with a smaller one is refused with `ERR_TLS_DH_PARAM_SIZE` before anything is sent under its keys; below
+    /// 2,048 bits OpenSSL's security level refuses it first, unless `ciphers` lowers that. Default: 1,024.
+    /// Node: `minDHSize`.
+    pub min_dh_size: u32,
+    /// Traces the connection from its beginning; see
+    /// [`Connection::enable_trace`](crate::Connection::enable_trace). Default: false. Node: `enableTrace`.
+    pub enable_trace: bool,
     /// Lets a server in whose certificate is not trusted or not for the name; look at
     /// [`is_authorized`](crate::Connection::is_authorized). Default: false. Node: `rejectUnauthorized: false`.
     pub dangerous_accept_unauthorized: bool,
@@ -99,6 +111,8 @@ impl ClientOptions {
             alpn_protocols: Vec::new(),
             session: None,
             ocsp: OcspStapling::NotRequested,
+            min_dh_size: DEFAULT_MIN_DH_SIZE,
+            enable_trace: false,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
             post_handshake_auth: false,
@@ -135,6 +149,9 @@ pub struct ServerOptions {
     /// Keeps sessions of different applications apart. Default: derived from the program's arguments by the drivers;
     /// empty here. Node: `sessionIdContext`.
     pub session_id_context: Vec<u8>,
+    /// Traces connections from their beginning; see
+    /// [`Connection::enable_trace`](crate::Connection::enable_trace). Default: false. Node: `enableTrace`.
+    pub enable_trace: bool,
     /// The decisions that the program takes itself. Default: none.
     pub questions: Questions,
 }
@@ -150,6 +167,7 @@ impl Default for ServerOptions {
             renegotiation_window: DEFAULT_CLIENT_RENEG_WINDOW,
             ticket_keys: None,
             session_id_context: Vec::new(),
+            enable_trace: false,
             questions: Questions::NONE,
         }
     }

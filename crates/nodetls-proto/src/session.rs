@@ -69,8 +69,10 @@ pub(crate) fn client_binding(context: &SecureContext, options: &ClientOptions) -
         options.ocsp as u8,
         u8::from(options.questions.contains(crate::connection::QuestionKind::VerifyPeer)),
     ];
+    let min_dh_size = options.min_dh_size.to_be_bytes();
     let name = options.server_name.to_string();
-    sha256(&[&context.trust().fingerprint, context.identity_digest(), &checks, name.as_bytes()])
+    let trust = &context.trust().fingerprint;
+    sha256(&[trust, context.identity_digest(), &checks, &min_dh_size, name.as_bytes()])
 }
 
 /// What a server's session depends on. It is the same on all servers of a fleet with the same options.

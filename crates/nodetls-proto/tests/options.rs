@@ -2,8 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nodetls_proto::{
@@ -14,7 +12,7 @@ use nodetls_test::pair::{
     Variation, World, authority, client_identity, context, context_options, name, server_identity,
     with_identity,
 };
-use nodetls_test::pki::{Authority, Identity, KeyKind, Leaf};
+use nodetls_test::pki::{KeyKind, Leaf};
 
 type Change = Box<dyn Fn(&mut SecureContextOptions)>;
 
@@ -160,83 +158,6 @@ fn certificates_and_keys_are_matched_in_any_order() {
                 assert_eq!(certificate.public_key().unwrap().0, kind);
             }
         }
-    }
-}
-
-// ---- PFX ----
-
-/// The identity as a PKCS#12 file. The command reads the key from its input before the certificates.
-fn pkcs12(identity: &Identity, more: &str, passphrase: &str) -> Vec<u8> {
-    let mut child = Command::new("openssl")
-        .args(["pkcs12", "-export", "-passout", &format!("pass:{passphrase}")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the openssl command is installed");
-    let input = format!("{}{}{more}", identity.key_pem, identity.cert_pem);
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("openssl reads");
-    let output = child.wait_with_output().expect("openssl ends");
-    assert!(output.status.success() && !output.stdout.is_empty(), "openssl makes no PKCS#12 file");
-    output.stdout
-}
-
-fn pfx(buf: &[u8], passphrase: Option<&str>) -> Vec<Pfx> {
-    vec![Pfx { buf: buf.into(), passphrase: passphrase.map(Into::into) }]
-}
-
-#[test]
-fn files_that_are_no_pfx_are_refused() {
-    if nodetls_test::is_missing("openssl") {
-        return;
-    }
-    let whole = pkcs12(server_identity(), "", "right");
-    // Node gives no code at all here; these are OpenSSL's reasons.
-    for (what, bytes, passphrase, code) in [
-        ("garbage", b"nonsense".to_vec(), None, "ERR_OSSL_ASN1_TOO_LONG"),
-        ("nothing", Vec::new(), None, "ERR_OSSL_ASN1_TOO_SMALL"),
-        ("half a file", whole[..whole.len() / 2].to_vec(), Some("right"), "ERR_OSSL_ASN1_TOO_LONG"),
-        ("a wrong passphrase", whole.clone(), Some("wrong"), "ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE"),
-        ("a missing passphrase", whole.clone(), None, "ERR_OSSL_PKCS12_MAC_VERIFY_FAILURE"),
-    ] {
-        assert_refused(what, "pfx", code, |options| options.pfx = pfx(&bytes, passphrase));
-    }
-    for passphrase in [&b"nul\0"[..], b"\xFF\xFE"] {
-        assert_refused("no text", "passphrase", "ERR_INVALID_ARG_VALUE", |options| {
-            options.pfx = pfx(&whole, None);
-            options.passphrase = Some(passphrase.into());
-        });
-    }
-}
-
-#[test]
-fn a_pfx_brings_key_certificate_chain_and_authorities() {
-    if nodetls_test::is_missing("openssl") {
-        return;
-    }
-    let own = Authority::new("of the file");
-    let identity = own.intermediate("between").issue(&Leaf::server("localhost"));
-    let file = pkcs12(&identity, own.pem(), "right");
-    for (mine, shared) in [(Some("right"), None), (None, Some("right")), (Some("right"), Some("wrong"))] {
-        let mut server = SecureContextOptions { pfx: pfx(&file, mine), ..Default::default() };
-        server.passphrase = shared.map(Into::into);
-        // The client has the file too, for its authority.
-        let mut client = context_options(ProtocolVersion::Tls1_3);
-        (client.pfx, client.passphrase) = (server.pfx.clone(), server.passphrase.clone());
-        let world = World {
-            client_context: context(&client),
-            server_context: context(&server),
-            ..World::new(Variation::versions()[1])
-        };
-        let mut world = world;
-        world.server.client_authentication = nodetls_proto::ClientAuthentication::DangerousOptional;
-        let pair = world.connected();
-        assert!(pair.client.connection.is_authorized());
-        let presented = pair.client.connection.peer_certificates();
-        assert_eq!(presented[0].to_der(), identity.cert_der);
-        assert!(presented.len() >= 2, "the intermediate is sent");
-        let shown = pair.server.connection.peer_certificate().unwrap();
-        assert_eq!(shown.to_der(), identity.cert_der, "the client has the file's identity as well");
     }
 }
 

@@ -112,6 +112,13 @@ pub trait ServerCallbacks: Send + Sync + 'static {
         let _ = line;
     }
 
+    /// Whole lines of a trace, where it is enabled; what is sent is told with what is received next. Default: an event
+    /// of the crate `tracing` under the target `nodetls::trace`, at the level `TRACE`.
+    /// Node: `enableTrace`, which writes to the standard error output.
+    fn trace(&self, text: &str) {
+        tracing::trace!(target: "nodetls::trace", "{text}");
+    }
+
     /// A handshake has failed. Node: event `tlsClientError`.
     fn client_error(&self, error: &HandshakeError, peer: Option<SocketAddr>) {
         tracing::debug!(%error, ?peer, "a TLS handshake has failed");
@@ -160,6 +167,13 @@ pub trait ClientCallbacks: Send + Sync + 'static {
     /// A line of key material, for contexts with `dangerous_key_log`. Node: event `keylog`.
     fn key_log(&self, line: &SecretBytes) {
         let _ = line;
+    }
+
+    /// Whole lines of a trace, where it is enabled; what is sent is told with what is received next. Default: an event
+    /// of the crate `tracing` under the target `nodetls::trace`, at the level `TRACE`.
+    /// Node: `enableTrace`, which writes to the standard error output.
+    fn trace(&self, text: &str) {
+        tracing::trace!(target: "nodetls::trace", "{text}");
     }
 }
 
@@ -239,8 +253,10 @@ impl<C: ServerCallbacks> Callbacks for Serving<C> {
     }
 
     fn tell(&self, event: &Event) {
-        if let Event::KeyLog(line) = event {
-            self.0.key_log(line);
+        match event {
+            Event::KeyLog(line) => self.0.key_log(line),
+            Event::Trace(text) => self.0.trace(text),
+            _ => {}
         }
     }
 
@@ -263,6 +279,7 @@ impl<C: ClientCallbacks> Callbacks for Connecting<C> {
             Event::KeyLog(line) => self.0.key_log(line),
             Event::Session(session) => self.0.session(session),
             Event::OcspResponse(response) => self.0.ocsp_response(response),
+            Event::Trace(text) => self.0.trace(text),
             _ => {}
         }
     }

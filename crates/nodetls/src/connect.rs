@@ -52,6 +52,8 @@ pub struct Connector {
     alpn_protocols: Vec<Vec<u8>>,
     session: Option<Session>,
     ocsp: OcspStapling,
+    min_dh_size: u32,
+    enable_trace: bool,
     handshake_timeout: Option<Duration>,
     post_handshake_auth: bool,
     dangerous_accept_unauthorized: bool,
@@ -69,6 +71,8 @@ impl Connector {
             alpn_protocols: Vec::new(),
             session: None,
             ocsp: OcspStapling::NotRequested,
+            min_dh_size: nodetls_proto::DEFAULT_MIN_DH_SIZE,
+            enable_trace: false,
             handshake_timeout: Some(nodetls_proto::DEFAULT_HANDSHAKE_TIMEOUT),
             post_handshake_auth: false,
             dangerous_accept_unauthorized: false,
@@ -106,6 +110,22 @@ impl Connector {
     #[must_use]
     pub fn ocsp(mut self, ocsp: OcspStapling) -> Self {
         self.ocsp = ocsp;
+        self
+    }
+
+    /// The smallest group for finite-field Diffie-Hellman that is accepted, in bits. Default: 1,024.
+    /// Node: `minDHSize`.
+    #[must_use]
+    pub fn min_dh_size(mut self, bits: u32) -> Self {
+        self.min_dh_size = bits;
+        self
+    }
+
+    /// Traces connections from their beginning; see [`ClientCallbacks::trace`] and [`TlsSocket::enable_trace`].
+    /// Node: `enableTrace`.
+    #[must_use]
+    pub fn enable_trace(mut self) -> Self {
+        self.enable_trace = true;
         self
     }
 
@@ -205,6 +225,8 @@ impl Connector {
         options.alpn_protocols.clone_from(&self.alpn_protocols);
         options.session.clone_from(&self.session);
         options.ocsp = self.ocsp;
+        options.min_dh_size = self.min_dh_size;
+        options.enable_trace = self.enable_trace;
         options.handshake_timeout = self.handshake_timeout;
         options.post_handshake_auth = self.post_handshake_auth;
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;

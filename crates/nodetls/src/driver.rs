@@ -95,6 +95,10 @@ impl<S> Driver<S> {
         self.sessions.pop()
     }
 
+    pub(crate) fn enable_trace(&mut self) -> Result<(), Error> {
+        self.connection.enable_trace()
+    }
+
     pub(crate) fn set_max_send_fragment(&mut self, size: usize) -> bool {
         self.connection.set_max_send_fragment(size)
     }

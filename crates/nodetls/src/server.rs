@@ -95,6 +95,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Traces connections from their beginning; see [`ServerCallbacks::trace`] and [`TlsSocket::enable_trace`].
+    /// Node: `enableTrace`.
+    #[must_use]
+    pub fn enable_trace(mut self) -> Self {
+        self.options.enable_trace = true;
+        self
+    }
+
     /// The context for a server name, or for a pattern such as `*.example.com`. Node: `server.addContext`.
     #[must_use]
     pub fn context(mut self, name: &str, context: &SecureContext) -> Self {

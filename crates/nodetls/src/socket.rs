@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use nodetls_proto::{ClientAuthentication, Connection, KeyUpdateRequest, RenegotiateOptions, Session};
+use nodetls_proto::{ClientAuthentication, Connection, Error, KeyUpdateRequest, RenegotiateOptions, Session};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::callbacks::Callbacks;
@@ -84,6 +84,19 @@ impl<S> TlsSocket<S> {
     /// `ERR_TLS_RENEGOTIATION_DISABLED`. Node: `disableRenegotiation()`.
     pub fn disable_renegotiation(&mut self) {
         self.driver.disable_renegotiation();
+    }
+
+    /// Traces the connection from now on, by [`ClientCallbacks::trace`](crate::ClientCallbacks::trace) or
+    /// [`ServerCallbacks::trace`](crate::ServerCallbacks::trace): all records and handshake messages, but no application
+    /// data and no keys. Use [`Connector::enable_trace`](crate::Connector::enable_trace) or
+    /// [`ServerBuilder::enable_trace`](crate::ServerBuilder::enable_trace) to see the handshake as well.
+    ///
+    /// # Errors
+    /// When the system's OpenSSL was built without it; see [`Connection::enable_trace`].
+    ///
+    /// Node: `enableTrace()`.
+    pub fn enable_trace(&mut self) -> Result<(), Error> {
+        self.driver.enable_trace()
     }
 
     /// Splits into halves that different tasks can own.

@@ -52,11 +52,11 @@ fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-fn captures() -> [Vec<u8>; 4] {
+pub(super) fn captures() -> [Vec<u8>; 4] {
     [OPENSSL_TLS12, OPENSSL_TLS13, CURL, NODE].map(unhex)
 }
 
-fn hello(bytes: &[u8]) -> ClientHello {
+pub(super) fn hello(bytes: &[u8]) -> ClientHello {
     match inspect(bytes) {
         Inspection::Hello(hello) => hello,
         other => panic!("{other:?}"),

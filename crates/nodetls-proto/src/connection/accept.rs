@@ -304,6 +304,9 @@ impl Connection {
                 if let (Some(certificate), Some(response)) = (certificate, ocsp_response) {
                     ssl.staple_ocsp(certificate, response);
                 }
+                if self.is_traced {
+                    ssl.enable_trace();
+                }
                 self.phase = Phase::Handshaking(ssl);
                 self.limit_renegotiation();
                 self.has_input = true;

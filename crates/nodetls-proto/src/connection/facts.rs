@@ -12,6 +12,9 @@ use crate::secret::SecretBytes;
 use crate::session::Session;
 use crate::version::ProtocolVersion;
 
+/// The longest chain that is followed, as in OpenSSL's verification.
+const MAX_CHAIN: usize = 100;
+
 /// The most key material that is derived at once.
 const MAX_KEYING_MATERIAL: usize = 64 * 1024;
 
@@ -95,6 +98,32 @@ impl Connection {
         let own = ssl.peer_certificate().map(Certificate);
         if let Some(own) = own.filter(|_| chain.is_empty() || self.side() == Side::Server) {
             chain.insert(0, own);
+        }
+        chain
+    }
+
+    /// The peer's certificate and those above it, each followed by its issuer: first among what the peer has sent, then
+    /// among the authorities of this side's context. A complete chain ends with a certificate that is its own issuer;
+    /// at most 100 certificates. Issuers are found by their names and key identifiers: this shows a chain and proves
+    /// nothing; see [`Connection::is_authorized`].
+    ///
+    /// Node: `getPeerCertificate(true)`, where each certificate holds the next one as `issuerCertificate` and a root
+    /// holds itself.
+    pub fn peer_certificate_chain(&self) -> Vec<Certificate> {
+        let mut presented = self.peer_certificates();
+        if presented.is_empty() {
+            return presented;
+        }
+        let mut chain = vec![presented.remove(0)];
+        while let Some(issuer) = next_in_chain(&chain, |last| {
+            let position = presented.iter().position(|other| last.0.is_issued_by(&other.0))?;
+            Some(presented.remove(position))
+        }) {
+            chain.push(issuer);
+        }
+        let Ok(trust) = self.context.trust().store() else { return chain };
+        while let Some(issuer) = next_in_chain(&chain, |last| trust.issuer_of(&last.0).map(Certificate)) {
+            chain.push(issuer);
         }
         chain
     }
@@ -192,6 +221,16 @@ impl Connection {
             _ => None,
         }
     }
+}
+
+/// The issuer of a chain's last certificate, unless the chain is complete, too long or goes round in a circle.
+fn next_in_chain(
+    chain: &[Certificate],
+    issuer_of: impl FnOnce(&Certificate) -> Option<Certificate>,
+) -> Option<Certificate> {
+    let last = chain.last().filter(|last| !last.0.is_issued_by(&last.0))?;
+    let issuer = issuer_of(last).filter(|_| chain.len() < MAX_CHAIN)?;
+    (!chain.contains(&issuer)).then_some(issuer)
 }
 
 /// The peer's share of the key agreement. Node: `getEphemeralKeyInfo()`.

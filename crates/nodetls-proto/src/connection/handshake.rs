@@ -85,6 +85,7 @@ impl Connection {
         let progress = ssl.handshake();
         let alert = self.harvest();
         match progress {
+            Ok(_) if self.has_small_dh_group() => self.refuse_dh_group(),
             Ok(Progress::Done(())) => self.finish_handshake(),
             Ok(Progress::WantRead) if self.eof => self.fail(Error::Truncated { during_handshake: true }),
             Ok(Progress::WantRead) => {}
@@ -96,6 +97,23 @@ impl Connection {
                 self.fail(error);
             }
         }
+    }
+
+    fn has_small_dh_group(&self) -> bool {
+        let (Role::Client(options), Phase::Handshaking(ssl)) = (&self.role, &self.phase) else {
+            return false;
+        };
+        ssl.peer_dh_bits().is_some_and(|bits| bits < options.min_dh_size)
+    }
+
+    /// Node: this code once the connection is secure. Here the client's answer to the server's share, which OpenSSL may
+    /// have made in the same step, is withdrawn, and the alert goes out as it would have before the answer.
+    fn refuse_dh_group(&mut self) {
+        let alert = AlertDescription::INSUFFICIENT_SECURITY;
+        self.held = true;
+        self.early_alert = alert.to_plaintext_record().to_vec();
+        let reason = "the group that the server has chosen for Diffie-Hellman is smaller than minDHSize";
+        self.fail(Error::protocol("ERR_TLS_DH_PARAM_SIZE", reason, Some(alert), Side::Client));
     }
 
     /// Whose fault a failed OpenSSL call was.
@@ -122,6 +140,8 @@ impl Connection {
     pub(super) fn harvest(&mut self) -> Alerts {
         let Some(ssl) = self.ssl_mut() else { return Alerts::default() };
         let (lines, sessions, alerts) = (ssl.take_key_log(), ssl.take_new_sessions(), ssl.take_alerts());
+        let trace = ssl.take_trace();
+        self.push_trace(trace);
         self.events.extend(lines.into_iter().map(|line| Event::KeyLog(SecretBytes::from(line.as_slice()))));
         if !sessions.is_empty() {
             self.harvest_sessions(sessions.into_iter().map(Session));

@@ -25,6 +25,7 @@ mod handshake;
 pub(crate) mod question;
 mod records;
 mod renegotiation;
+mod trace;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -106,6 +107,7 @@ pub struct Connection {
     /// OpenSSL forgets it in a renegotiation.
     alpn_protocol: Option<Box<[u8]>>,
     renegotiation: Renegotiation,
+    is_traced: bool,
 }
 
 impl Connection {
@@ -119,11 +121,15 @@ impl Connection {
         let ssl = handshake::client_ssl(context, &options)?;
         let server_name = options.server_name.sni().map(str::to_owned);
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
+        let traced = options.enable_trace;
         let role = Role::Client(Box::new(options));
         let mut this = Self::new(context, role, Phase::Handshaking(ssl), deadline, now);
         this.server_name = server_name;
         this.has_input = true;
         this.limit_renegotiation();
+        if traced {
+            this.enable_trace()?;
+        }
         Ok(this)
     }
 
@@ -141,8 +147,13 @@ impl Connection {
         let options = options.into();
         crate::options::alpn_wire_form(&options.alpn_protocols)?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
+        let traced = options.enable_trace;
         let role = Role::Server(options);
-        Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline, now))
+        let mut this = Self::new(context, role, Phase::Accepting(Box::default()), deadline, now);
+        if traced {
+            this.enable_trace()?;
+        }
+        Ok(this)
     }
 
     fn new(
@@ -173,6 +184,7 @@ impl Connection {
             server_name: None,
             alpn_protocol: None,
             renegotiation: Renegotiation::new(now),
+            is_traced: false,
         }
     }
 
@@ -231,7 +243,8 @@ impl Connection {
 
     /// The next event. Does the work of the handshake first, if there is any.
     ///
-    /// Changes after: everything that feeds, an answer, [`Connection::read_plaintext`].
+    /// Changes after: everything that feeds, an answer, [`Connection::read_plaintext`], and where the connection is
+    /// traced, also [`Connection::write_plaintext`] and [`Connection::send_close_notify`].
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.open_question.as_ref().is_some_and(|slot| slot.was_dropped()) {
             self.fail(Error::callback(

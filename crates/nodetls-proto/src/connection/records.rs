@@ -96,6 +96,7 @@ impl Connection {
                 Err(stack) => return Err(self.failed(&stack)),
             }
         }
+        self.after_records();
         Ok(taken)
     }
 
@@ -117,8 +118,11 @@ impl Connection {
     pub(super) fn say_goodbye(&mut self) {
         let Phase::Open(ssl) = &mut self.phase else { return };
         // A connection that can no longer say goodbye has failed; whoever reads next is told so.
-        if let Err(stack) = ssl.close_notify() {
-            self.failed(&stack);
+        match ssl.close_notify() {
+            Ok(()) => self.after_records(),
+            Err(stack) => {
+                self.failed(&stack);
+            }
         }
     }
 
@@ -141,7 +145,7 @@ impl Connection {
         self.ssl().map_or(0, |ssl| ssl.transmit().len())
     }
 
-    /// Notes what came along with records: sessions, key material, alerts.
+    /// Notes what came along with records: sessions, key material, alerts, a trace.
     fn after_records(&mut self) {
         self.observe_renegotiation();
         if !self.ssl().is_some_and(Ssl::has_recorded) {

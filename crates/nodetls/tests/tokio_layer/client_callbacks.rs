@@ -113,6 +113,30 @@ impl ClientCallbacks for Told {
         let line = String::from_utf8(line.expose().to_vec()).expect("the format is text");
         self.0.send(line.split(' ').next().unwrap_or_default().to_owned()).expect("the test listens");
     }
+
+    fn trace(&self, text: &str) {
+        let messages = text.lines().filter_map(|line| line.trim().split_once(", Length="));
+        messages.for_each(|(name, _)| self.0.send(name.to_owned()).expect("the test listens"));
+    }
+}
+
+#[tokio::test]
+async fn traces_are_told_from_the_beginning_or_from_later_on() {
+    let (teller, mut told) = mpsc::unbounded_channel();
+    let server = server().bind("127.0.0.1:0").await.unwrap();
+    let connector = crate::world::connector().callbacks(Told(teller));
+    for early in [true, false] {
+        let connector = if early { connector.clone().enable_trace() } else { connector.clone() };
+        let (mut client, mut served) = connected(&server, &connector).await;
+        if !early {
+            client.enable_trace().unwrap();
+        }
+        greet(&mut client, &mut served).await;
+        drop((client, served));
+        let all: Vec<String> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+        assert_eq!(all.contains(&"ClientHello".to_owned()), early, "{all:?}");
+        assert!(all.contains(&"NewSessionTicket".to_owned()), "{all:?}");
+    }
 }
 
 #[tokio::test]
