@@ -302,6 +302,12 @@ impl NativeConnection {
         self.lock().renegotiate(options).map_err(|error| thrown(&env, &error))
     }
 
+    /// From now on the connection is traced; the text comes as events.
+    #[napi]
+    pub fn enable_trace(&self, env: Env) -> Result<()> {
+        self.lock().enable_trace().map_err(|error| thrown(&env, &error))
+    }
+
     /// From now on an attempt to renegotiate ends the connection.
     #[napi]
     pub fn disable_renegotiation(&self) {
@@ -382,6 +388,13 @@ impl NativeConnection {
     pub fn peer_certificates<'env>(&self, env: &'env Env) -> Result<Vec<BufferSlice<'env>>> {
         let certificates = self.lock().peer_certificates();
         certificates.iter().map(|certificate| bytes(env, &certificate.to_der())).collect()
+    }
+
+    /// The peer's certificates in DER, its own first, up to the root where the context knows it.
+    #[napi]
+    pub fn peer_certificate_chain<'env>(&self, env: &'env Env) -> Result<Vec<BufferSlice<'env>>> {
+        let chain = self.lock().peer_certificate_chain();
+        chain.iter().map(|certificate| bytes(env, &certificate.to_der())).collect()
     }
 
     /// This side's certificate in DER.

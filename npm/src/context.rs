@@ -5,7 +5,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Buffer, Either, Env, Result};
 use napi_derive::napi;
 use nodetls_proto::{
-    ClientAuthentication, DefaultAuthorities, DhParam, KeyPem, Pfx, ProtocolVersion, SecretBytes, SecureContext,
+    ClientAuthentication, DefaultAuthorities, DhParam, EngineKey, KeyPem, Pfx, ProtocolVersion, SecretBytes, SecureContext,
     SecureContextOptions,
 };
 
@@ -51,6 +51,12 @@ pub struct NativeContextOptions {
     pub pfx: Option<Vec<NativePfx>>,
     /// The passphrase of keys and files that have none of their own.
     pub passphrase: Option<Buffer>,
+    /// The engine that holds the private key.
+    pub private_key_engine: Option<String>,
+    /// The key's name there.
+    pub private_key_identifier: Option<String>,
+    /// The engine that is asked for a client's certificate.
+    pub client_cert_engine: Option<String>,
     /// Cipher suites in OpenSSL's format.
     pub ciphers: Option<String>,
     /// Groups for key agreement.
@@ -94,6 +100,8 @@ impl NativeContextOptions {
             external_key: self.external_key.unwrap_or_default(),
             pfx: self.pfx.unwrap_or_default().into_iter().map(Pfx::from).collect(),
             passphrase: self.passphrase.map(|passphrase| secret(&passphrase)),
+            engine_key: engine_key(self.private_key_engine, self.private_key_identifier),
+            client_cert_engine: self.client_cert_engine,
             ciphers: self.ciphers,
             ecdh_curve: self.ecdh_curve,
             sigalgs: self.sigalgs,
@@ -115,6 +123,11 @@ impl NativeContextOptions {
                 .map(|asks| client_authentication(asks, self.reject_unauthorized.unwrap_or(true))),
         })
     }
+}
+
+fn engine_key(engine: Option<String>, identifier: Option<String>) -> Option<EngineKey> {
+    let (engine, identifier) = engine.zip(identifier)?;
+    Some(EngineKey { engine, identifier: identifier.into() })
 }
 
 impl From<NativeKey> for KeyPem {

@@ -30,6 +30,10 @@ pub(crate) fn describe<'env>(env: &'env Env, event: Event) -> Result<(Object<'en
             object.set("name", alert.name())?;
             named(&mut object, "alert")?
         }
+        Event::Trace(text) => {
+            object.set("text", text.as_str())?;
+            named(&mut object, "trace")?
+        }
         Event::Renegotiated => named(&mut object, "renegotiated")?,
         Event::ClientAuthenticated => named(&mut object, "clientAuthenticated")?,
         Event::Failed(error) => {
@@ -121,6 +125,9 @@ fn hello<'env>(env: &'env Env, hello: &ClientHello) -> Result<Object<'env>> {
     object.set("groups", numbers(hello.supported_groups()))?;
     object.set("signatureAlgorithms", numbers(hello.signature_schemes()))?;
     object.set("raw", bytes(env, hello.raw())?)?;
+    object.set("ja3", hello.ja3())?;
+    object.set("ja3Hash", hello.ja3_hash())?;
+    object.set("ja4", hello.ja4())?;
     Ok(object)
 }
 

@@ -31,6 +31,11 @@ pub struct NativeClientOptions {
     pub skip_name_check: Option<bool>,
     /// Milliseconds; none where it is missing or 0.
     pub handshake_timeout: Option<f64>,
+    /// The smallest group for finite-field Diffie-Hellman, in bits.
+    #[napi(js_name = "minDHSize")]
+    pub min_dh_size: Option<u32>,
+    /// Whether the connection is traced from its beginning.
+    pub enable_trace: Option<bool>,
     /// Whether a certificate may be asked for after the handshake (TLS 1.3).
     pub post_handshake_auth: Option<bool>,
     /// The decisions that JavaScript takes.
@@ -54,6 +59,8 @@ impl NativeClientOptions {
         options.dangerous_accept_unauthorized = !self.reject_unauthorized;
         options.dangerous_skip_name_check = self.skip_name_check.unwrap_or_default();
         options.handshake_timeout = milliseconds(self.handshake_timeout);
+        options.min_dh_size = self.min_dh_size.unwrap_or(options.min_dh_size);
+        options.enable_trace = self.enable_trace.unwrap_or_default();
         options.post_handshake_auth = self.post_handshake_auth.unwrap_or_default();
         options.questions = questions(&self.questions)?;
         Ok(options)
@@ -73,6 +80,8 @@ pub struct NativeServerOptions {
     pub handshake_timeout: Option<f64>,
     /// Keeps sessions of different applications apart.
     pub session_id_context: Option<Buffer>,
+    /// Whether connections are traced from their beginning.
+    pub enable_trace: Option<bool>,
     /// How many renegotiations a client may begin within the window.
     pub renegotiation_limit: Option<u32>,
     /// Seconds.
@@ -88,6 +97,7 @@ impl NativeServerOptions {
         let keys = self.ticket_keys.map(|keys| TicketKeys::from_bytes(TicketKeyLayout::Node, [&keys[..]])).transpose();
         let default = ServerOptions::default();
         Ok(Arc::new(ServerOptions {
+            enable_trace: self.enable_trace.unwrap_or_default(),
             renegotiation_limit: self.renegotiation_limit.unwrap_or(default.renegotiation_limit),
             renegotiation_window: self
                 .renegotiation_window
