@@ -5,7 +5,7 @@
 const net = require('node:net')
 
 const { convertALPNProtocols } = require('./alpn')
-const { codes } = require('./errors')
+const { codes, fromNative } = require('./errors')
 const { checkServerIdentity } = require('./identity')
 const { TLSSocket } = require('./tls-socket')
 const { kConnectOptions, kIsVerified, kNative, kPendingSession } = require('./symbols')
@@ -111,11 +111,12 @@ function begin (socket, options) {
 function onSecure () {
   const options = this[kConnectOptions]
   if (this[kIsVerified]) return
-  const objection = this[kNative].authorizationError()
+  const native = this[kNative].authorizationError()
+  const objection = this._objection ?? (native && fromNative(native))
   this.authorized = objection === null
-  this.authorizationError = objection === null ? null : this._objection?.code ?? this._objection?.message ?? objection.code
+  this.authorizationError = objection && (objection.code || objection.message)
+  if (options.rejectUnauthorized && objection !== null) return this.destroy(objection)
   this.secureConnecting = false
-  if (options.rejectUnauthorized && objection !== null) return this.destroy(this._objection)
   this._releaseControl()
   this.emit('secureConnect')
   this[kIsVerified] = true
