@@ -68,6 +68,9 @@ pub struct ClientOptions {
     /// The name that the server's certificate must be for; host names are also sent (SNI, RFC 6066 §3),
     /// IP addresses are not. Node: `servername`, or else `host`.
     pub server_name: ServerName,
+    /// Whether a host name is sent to the server (SNI). Default: true. Node sends it where `servername` is given, and
+    /// checks `host` where it is not.
+    pub send_server_name: bool,
     /// The protocols to offer, the preferred one first (RFC 7301); each 1 to 255 bytes. Node: `ALPNProtocols`.
     pub alpn_protocols: Vec<Vec<u8>>,
     /// A session to resume. It is offered only where it was authenticated for the same name, authorities and
@@ -108,6 +111,7 @@ impl ClientOptions {
     pub fn new(server_name: ServerName) -> Self {
         Self {
             server_name,
+            send_server_name: true,
             alpn_protocols: Vec::new(),
             session: None,
             ocsp: OcspStapling::NotRequested,
@@ -121,6 +125,13 @@ impl ClientOptions {
             renegotiation_window: DEFAULT_CLIENT_RENEG_WINDOW,
             questions: Questions::NONE,
         }
+    }
+}
+
+impl ClientOptions {
+    /// The name that goes out in the first message.
+    pub(crate) fn sent_name(&self) -> Option<&str> {
+        self.server_name.sni().filter(|_| self.send_server_name)
     }
 }
 

@@ -479,3 +479,18 @@ fn ccm_suites_of_tls_1_3_work_where_they_are_named() {
         assert_eq!(unnamed.server.code(), "ERR_SSL_NO_SHARED_CIPHER");
     }
 }
+
+#[test]
+fn a_name_that_is_not_sent_is_checked_all_the_same() {
+    for variation in Variation::deliveries() {
+        let mut world = World::new(variation);
+        world.client.send_server_name = false;
+        let pair = world.connected();
+        assert_eq!(
+            (pair.client.connection.server_name(), pair.server.connection.server_name()),
+            (None, None)
+        );
+        world.client.server_name = nodetls_test::pair::name("other.test");
+        assert_eq!(world.driven().client.code(), "ERR_TLS_CERT_ALTNAME_INVALID");
+    }
+}

@@ -47,7 +47,7 @@ pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Re
     let mut ssl = Ssl::client(context.context()).map_err(Error::bug)?;
     ssl.set_trust(&context.trust().store()?).map_err(Error::bug)?;
     ssl.request_certificate(false, OnVerify::Suspend);
-    if let Some(name) = options.server_name.sni() {
+    if let Some(name) = options.sent_name() {
         ssl.set_server_name(name).map_err(ConfigError::from_openssl("servername"))?;
     }
     if options.ocsp != OcspStapling::NotRequested {

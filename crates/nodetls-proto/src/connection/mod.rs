@@ -119,7 +119,7 @@ impl Connection {
     /// Node: `tls.connect(options)`.
     pub fn client(context: &SecureContext, options: ClientOptions, now: Instant) -> Result<Self, Error> {
         let ssl = handshake::client_ssl(context, &options)?;
-        let server_name = options.server_name.sni().map(str::to_owned);
+        let server_name = options.sent_name().map(str::to_owned);
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let traced = options.enable_trace;
         let role = Role::Client(Box::new(options));
