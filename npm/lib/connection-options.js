@@ -2,8 +2,6 @@
 
 // What a socket's options are for the addon's connection.
 
-const net = require('node:net')
-
 const native = require('./generated')
 const { convertALPNProtocols } = require('./alpn')
 const { wanted } = require('./questions')
@@ -35,7 +33,8 @@ function clientConnection (socket) {
   const name = serverName(socket)
   return native.NativeConnection.client(nativeContext(options), {
     servername: name || 'localhost',
-    sendServername: net.isIP(name) || !(options.servername ?? connectOptions.servername ?? socket._servername) ? '' : name,
+    // Node.js sends only what `servername` names.
+    sendServername: Boolean(socket._servername ?? options.servername ?? connectOptions.servername),
     alpnProtocols: protocols(options.ALPNProtocols),
     session: socket._session ?? options.session ?? undefined,
     requestOCSP: Boolean(options.requestOCSP),

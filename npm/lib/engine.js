@@ -208,6 +208,9 @@ class Engine {
       return 0
     }
     if (count <= 0) return count
+    // What came before the data is told before it.
+    this.dispatch()
+    if (this.disposed) return 0
     const plaintext = this.slab.subarray(this.slabStart, this.slabStart + count)
     this.slabStart += count
     this.wanted = this.socket.enginePlaintext(plaintext)

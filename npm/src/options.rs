@@ -18,6 +18,8 @@ use crate::error::{refused, thrown};
 pub struct NativeClientOptions {
     /// The name that the certificate must be for; host names are also sent.
     pub servername: Option<String>,
+    /// Whether a host name is sent to the server; it is, where this is missing.
+    pub send_servername: Option<bool>,
     /// The protocols to offer.
     pub alpn_protocols: Option<Vec<Buffer>>,
     /// A session to resume, in DER.
@@ -47,6 +49,7 @@ impl NativeClientOptions {
         let name = self.servername.as_deref().unwrap_or("localhost");
         let name = ServerName::parse(name).map_err(|_| refused(format!("{name} is no server name")))?;
         let mut options = ClientOptions::new(name);
+        options.send_server_name = self.send_servername.unwrap_or(true);
         options.alpn_protocols = protocols(self.alpn_protocols);
         options.session = self
             .session
