@@ -27,6 +27,8 @@ class Engine {
     this.failed = false
     this.disposed = false
     this.transportEnded = false
+    /** The transport's error, or null, when it has closed while work was being done. */
+    this.closedWith = undefined
     /** Ciphertext that the connection could not take yet. */
     this.rest = null
     this.slab = null
@@ -90,7 +92,9 @@ class Engine {
   closed (error) {
     if (this.disposed) return
     this.transportEnded = true
-    this.socket.engineTransportClosed(error)
+    // What the peer has said before it left says more than that it has left.
+    if (this.working) this.closedWith = error
+    else this.socket.engineTransportClosed(error)
   }
 
   // ---- the loop ----
@@ -128,6 +132,8 @@ class Engine {
   worked () {
     this.working = false
     if (!this.disposed) this.step()
+    if (this.closedWith === undefined || this.working || this.disposed || this.failed) return
+    this.socket.engineTransportClosed(this.closedWith)
   }
 
   dispatch () {

@@ -95,7 +95,8 @@ class TLSHandle {
   finish (done, begin) {
     const { stream } = this
     const closed = () => done?.()
-    if (stream.closed) return process.nextTick(closed)
+    // As late as libuv would say it: after what the destroyed socket still has to tell.
+    if (stream.closed) return setImmediate(closed)
     stream.once('close', closed)
     // Whoever closes a connection does not want to hear how the transport took it.
     stream.on('error', () => {})

@@ -84,11 +84,6 @@ Object.defineProperties(prototype, {
     set (value) { this[kConnecting] = Boolean(value) && this[kStream] === undefined },
     enumerable: true,
     configurable: true
-  },
-  _bytesDispatched: {
-    get () { return this._handle?.bytesWritten ?? this._dispatched ?? 0 },
-    set (value) { this._dispatched = value },
-    configurable: true
   }
 })
 
@@ -252,7 +247,7 @@ prototype.engineSecure = function () {
   const connection = this[kNative]
   const alpn = connection.alpnProtocol()
   this.alpnProtocol = alpn === null ? false : alpn.toString('latin1')
-  this.servername = connection.servername() ?? (this._tlsOptions.isServer ? false : this.servername)
+  this.servername = connection.servername() ?? false
   this._secureEstablished = true
   this.emit('secure')
 }
@@ -265,6 +260,7 @@ prototype.engineFailed = function (error, native) {
   }
   if (this._hadError) return
   this._hadError = true
+  if (native.kind === 'identity') error.cert = this.getPeerCertificate(true)
   this._fail(error)
 }
 
