@@ -1,153 +1,178 @@
 'use strict'
 
-// Errors as Node.js makes them: the same codes, classes and texts, because programs compare them.
+// Every error that programs see, in Node.js's shape: the class, `code`, the message, the first line of the stack.
 
 const { inspect } = require('node:util')
+const { expectation, list, received, receivedNumber, subject } = require('./received')
 
-/** Types that are written in lower case: what `typeof` can say. */
-const PRIMITIVES = ['string', 'function', 'number', 'object', 'Function', 'Object', 'boolean', 'bigint', 'symbol']
-const CLASS_NAME = /^([A-Z][a-z0-9]*)+$/
+/**
+ * An error of the addon, as data.
+ * @typedef {{ code: string, message: string, kind: string, library?: string, reason?: string, function?: string,
+ *   opensslErrorStack?: string[], alert?: number, option?: string, host?: string, identityReason?: string }} NativeError
+ */
 
-/** `one`, `one or two`, `one, two, or three`. */
-function list (words, conjunction) {
-  if (words.length < 3) return words.join(` ${conjunction} `)
-  return `${words.slice(0, -1).join(', ')}, ${conjunction} ${words.at(-1)}`
-}
-
-/** What a value is, in Node.js's words. */
-function received (value) {
-  if (value == null) return ` Received ${value}`
-  if (typeof value === 'function') return ` Received function ${value.name}`
-  if (typeof value === 'object') {
-    if (value.constructor?.name) return ` Received an instance of ${value.constructor.name}`
-    return ` Received ${inspect(value, { depth: -1 })}`
-  }
-  let text = inspect(value, { colors: false })
-  if (text.length > 28) text = `${text.slice(0, 25)}...`
-  return ` Received type ${typeof value} (${text})`
-}
-
-function expectedTypes (expected) {
-  const all = Array.isArray(expected) ? expected : [expected]
-  const types = all.filter((name) => PRIMITIVES.includes(name)).map((name) => name.toLowerCase())
-  const instances = all.filter((name) => !PRIMITIVES.includes(name) && CLASS_NAME.test(name))
-  const others = all.filter((name) => !PRIMITIVES.includes(name) && !CLASS_NAME.test(name))
-  if (instances.length > 0 && types.includes('object')) {
-    types.splice(types.indexOf('object'), 1)
-    instances.push('Object')
-  }
-  const parts = []
-  if (types.length > 0) parts.push(`${types.length > 1 ? 'one of type' : 'of type'} ${list(types, 'or')}`)
-  if (instances.length > 0) parts.push(`an instance of ${list(instances, 'or')}`)
-  if (others.length > 0) parts.push(others.length > 1 ? `one of ${list(others, 'or')}` : others[0].toLowerCase() !== others[0] ? `an ${others[0]}` : others[0])
-  return parts.join(' or ')
-}
-
-function argumentName (name) {
-  if (name.endsWith(' argument')) return `${name} must be `
-  return `"${name}" ${name.includes('.') ? 'property' : 'argument'} must be `
-}
-
-function invalidArgType (name, expected, actual) {
-  return `The ${argumentName(name)}${expectedTypes(expected)}.${received(actual)}`
-}
-
-function invalidArgValue (name, value, reason = 'is invalid') {
-  let text = inspect(value)
-  if (text.length > 128) text = `${text.slice(0, 128)}...`
-  return `The ${name.includes('.') ? 'property' : 'argument'} '${name}' ${reason}. Received ${text}`
-}
-
-/** Digits in groups of three, as Node.js writes large numbers. */
-function grouped (text) {
-  const sign = text.startsWith('-') ? '-' : ''
-  return sign + text.slice(sign.length).replace(/\B(?=(\d{3})+(?!\d))/g, '_')
-}
-
-function outOfRange (name, range, input, replaced = false) {
-  const large = Number.isInteger(input) && Math.abs(input) > 2 ** 32
-  const text = typeof input === 'bigint' ? `${grouped(String(input))}n` : large ? grouped(String(input)) : inspect(input)
-  const message = replaced ? name : `The value of "${name}" is out of range.`
-  return `${message} It must be ${range}. Received ${text}`
-}
-
-/** Code → class and text. */
-const TABLE = {
-  ERR_INVALID_ARG_TYPE: [TypeError, invalidArgType],
-  ERR_INVALID_ARG_VALUE: [TypeError, invalidArgValue],
-  ERR_OUT_OF_RANGE: [RangeError, outOfRange],
-  ERR_MISSING_ARGS: [TypeError, (names) => `The ${list(names.map((name) => `"${name}"`), 'or')} argument must be specified`],
-  ERR_INVALID_CALLBACK: [TypeError, (callback) => `Callback must be a function. Received ${inspect(callback)}`],
-  ERR_MULTIPLE_CALLBACK: [Error, () => 'Callback called multiple times'],
-  ERR_SOCKET_CLOSED: [Error, () => 'Socket is closed'],
-  ERR_SOCKET_CLOSED_BEFORE_CONNECTION: [Error, () => 'Socket closed before the connection was established'],
-  ERR_STREAM_DESTROYED: [Error, (name) => `Cannot call ${name} after a stream was destroyed`],
-  ERR_TLS_ALPN_CALLBACK_INVALID_RESULT: [TypeError, (value, protocols) =>
-    `ALPN callback returned a value (${value}) that did not match any of the client's offered protocols (${protocols.join(', ')})`],
-  ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS: [TypeError, () => 'The ALPNCallback and ALPNProtocols TLS options are mutually exclusive'],
-  ERR_TLS_CERT_ALTNAME_FORMAT: [SyntaxError, () => 'Invalid subject alternative name string'],
-  ERR_TLS_DH_PARAM_SIZE: [Error, (size) => `DH parameter size ${size} is less than 2048`],
-  ERR_TLS_HANDSHAKE_TIMEOUT: [Error, () => 'TLS handshake timeout'],
-  ERR_TLS_INVALID_CONTEXT: [TypeError, (name) => `${name} must be a SecureContext`],
-  ERR_TLS_INVALID_PROTOCOL_METHOD: [TypeError, (message) => message],
-  ERR_TLS_INVALID_PROTOCOL_VERSION: [TypeError, (version, name) => `${inspect(version)} is not a valid ${name} TLS protocol version`],
-  ERR_TLS_INVALID_STATE: [Error, () => 'TLS socket connection must be securely established'],
-  ERR_TLS_PROTOCOL_VERSION_CONFLICT: [TypeError, (version, method) => `TLS protocol version ${inspect(version)} conflicts with secureProtocol ${inspect(method)}`],
-  ERR_TLS_PSK_SET_IDENTIY_HINT_FAILED: [Error, () => 'Failed to set PSK identity hint'],
-  ERR_TLS_RENEGOTIATE: [Error, () => 'Attempt to renegotiate TLS session failed'],
-  ERR_TLS_RENEGOTIATION_DISABLED: [Error, () => 'TLS session renegotiation disabled for this socket'],
-  ERR_TLS_REQUIRED_SERVER_NAME: [Error, () => '"servername" is required parameter for Server.addContext'],
-  ERR_TLS_SESSION_ATTACK: [Error, () => 'TLS session renegotiation attack detected'],
-  ERR_TLS_SNI_FROM_SERVER: [Error, () => 'Cannot issue SNI from a TLS server-side socket'],
-  ERR_SSL_UNEXPECTED_EOF_WHILE_READING: [Error, () => 'unexpected eof while reading'],
-  ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED: [Error, () => 'Custom engines not supported by this OpenSSL'],
-  ERR_FEATURE_UNAVAILABLE_ON_PLATFORM: [TypeError, (what) => `${what} is not available here`]
-}
-
-/** Gives an error its code, and a stack that shows it, without changing its name. */
-function withCode (error, code) {
-  Object.defineProperty(error, 'toString', {
-    value () { return `${this.name} [${code}]: ${this.message}` },
-    enumerable: false,
-    writable: true,
-    configurable: true
-  })
-  const { name } = error
-  Object.defineProperty(error, 'name', { value: `${name} [${code}]`, writable: true, enumerable: false, configurable: true })
-  // Reading the stack fixes the name in it.
+/** Puts the code on the error and, as Node.js does, into the first line of its stack. */
+function withCode (error, code, below = withCode) {
+  Object.defineProperty(error, 'name', { value: `${error.name} [${code}]`, configurable: true, enumerable: false, writable: true })
+  Error.captureStackTrace(error, below)
+  // The first line is made when the stack is read first, so it is read while the name holds.
   void error.stack
   delete error.name
+  Object.defineProperty(error, 'toString', {
+    value () { return `${this.name} [${code}]: ${this.message}` },
+    configurable: true,
+    enumerable: false,
+    writable: true
+  })
   error.code = code
   return error
 }
 
-/** Makes errors by code: `codes.ERR_…(…)`. */
-const codes = {}
-for (const [code, [Base, text]] of Object.entries(TABLE)) {
-  codes[code] = (...words) => withCode(new Base(text(...words)), code)
+function invalidType (name, expected, actual) {
+  return `${subject(name)} must be ${expectation([expected].flat())}. ${received(actual)}`
+}
+
+function invalidValue (name, value, reason = 'is invalid') {
+  const text = inspect(value)
+  const shown = text.length > 128 ? `${text.slice(0, 128)}...` : text
+  return `The ${name.includes('.') ? 'property' : 'argument'} '${name}' ${reason}. Received ${shown}`
+}
+
+/** `whole`: the name is the whole first sentence. */
+function outOfRange (name, range, value, whole = false) {
+  const beginning = whole ? name : `The value of "${name}" is out of range.`
+  return `${beginning} It must be ${range}. Received ${receivedNumber(value)}`
+}
+
+/** Each word is a name; where one is an array, any of its names will do. */
+function missing (...names) {
+  const quoted = names.map((name) => [name].flat().map((one) => `"${one}"`).join(' or '))
+  return `The ${list(quoted, 'and')} argument${names.length > 1 ? 's' : ''} must be specified`
+}
+
+function unknownProtocol (value, offered) {
+  return `ALPN callback returned a value (${value}) that did not match any of the client's offered protocols (${offered.join(', ')})`
+}
+
+/** Code → class and text. */
+const TABLE = {
+  ERR_INVALID_ARG_TYPE: [TypeError, invalidType],
+  ERR_INVALID_ARG_VALUE: [TypeError, invalidValue],
+  ERR_OUT_OF_RANGE: [RangeError, outOfRange],
+  ERR_MISSING_ARGS: [TypeError, missing],
+  ERR_INVALID_CALLBACK: [TypeError, (value) => `Callback must be a function. Received ${inspect(value)}`],
+  ERR_MULTIPLE_CALLBACK: [Error, 'Callback called multiple times'],
+  ERR_METHOD_NOT_IMPLEMENTED: [Error, (name) => `The ${name} method is not implemented`],
+  ERR_FEATURE_UNAVAILABLE_ON_PLATFORM: [TypeError, (what) => `${what} is not available here`],
+  ERR_SERVER_NOT_RUNNING: [Error, 'Server is not running.'],
+  ERR_SOCKET_CLOSED: [Error, 'Socket is closed'],
+  ERR_SOCKET_CLOSED_BEFORE_CONNECTION: [Error, 'Socket closed before the connection was established'],
+  ERR_STREAM_DESTROYED: [Error, (name) => `Cannot call ${name} after a stream was destroyed`],
+  ERR_STREAM_WRITE_AFTER_END: [Error, 'write after end'],
+  ERR_SSL_UNEXPECTED_EOF_WHILE_READING: [Error, 'unexpected eof while reading'],
+  ERR_SSL_NO_PROTOCOLS_AVAILABLE: [Error, 'error:0A0000BF:SSL routines::no protocols available'],
+  ERR_CRYPTO_OPERATION_FAILED: [Error, (message) => message],
+  ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED: [Error, 'Custom engines not supported by this OpenSSL'],
+  ERR_TLS_ALPN_CALLBACK_INVALID_RESULT: [TypeError, unknownProtocol],
+  ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS: [TypeError, 'The ALPNCallback and ALPNProtocols TLS options are mutually exclusive'],
+  ERR_TLS_CERT_ALTNAME_FORMAT: [SyntaxError, 'Invalid subject alternative name string'],
+  ERR_TLS_CERT_ALTNAME_INVALID: [Error, (reason) => `Hostname/IP does not match certificate's altnames: ${reason}`],
+  ERR_TLS_DH_PARAM_SIZE: [Error, (size) => `DH parameter size ${size} is less than 2048`],
+  ERR_TLS_HANDSHAKE_TIMEOUT: [Error, 'TLS handshake timeout'],
+  ERR_TLS_INVALID_CONTEXT: [TypeError, (name) => `${name} must be a SecureContext`],
+  ERR_TLS_INVALID_PROTOCOL_METHOD: [TypeError, (message) => message],
+  ERR_TLS_INVALID_PROTOCOL_VERSION: [TypeError, (version, which) => `${JSON.stringify(version)} is not a valid ${which} TLS protocol version`],
+  ERR_TLS_INVALID_STATE: [Error, 'TLS socket connection must be securely established'],
+  ERR_TLS_PROTOCOL_VERSION_CONFLICT: [TypeError, (version, method) => `TLS protocol version ${JSON.stringify(version)} conflicts with secureProtocol ${JSON.stringify(method)}`],
+  // The manual spells it so.
+  ERR_TLS_PSK_SET_IDENTIY_HINT_FAILED: [Error, 'Failed to set PSK identity hint'],
+  ERR_TLS_RENEGOTIATE: [Error, 'Attempt to renegotiate TLS session failed'],
+  ERR_TLS_RENEGOTIATION_DISABLED: [Error, 'TLS session renegotiation disabled for this socket'],
+  ERR_TLS_REQUIRED_SERVER_NAME: [Error, '"servername" is required parameter for Server.addContext'],
+  ERR_TLS_SESSION_ATTACK: [Error, 'TLS session renegotiation attack detected'],
+  ERR_TLS_SNI_FROM_SERVER: [Error, 'Cannot issue SNI from a TLS server-side socket']
+}
+
+function maker (code, Base, message) {
+  return function make (...words) {
+    return withCode(new Base(typeof message === 'function' ? message(...words) : message), code, make)
+  }
+}
+
+/**
+ * Makes errors by their code: `codes.ERR_…(…)`, with or without `new`.
+ * @type {Record<string, any>}
+ */
+const codes = Object.fromEntries(Object.entries(TABLE).map(([code, [Base, message]]) => [code, maker(code, Base, message)]))
+
+/** A certificate that is for other names. */
+codes.ERR_TLS_CERT_ALTNAME_INVALID = function identityMismatch (reason, host, cert) {
+  const [Base, message] = TABLE.ERR_TLS_CERT_ALTNAME_INVALID
+  const error = Object.assign(new Base(message(reason)), { reason, host, cert })
+  return withCode(error, 'ERR_TLS_CERT_ALTNAME_INVALID', identityMismatch)
+}
+
+/** Codes whose text is Node.js's, whatever the core says. */
+const FIXED = new Set(['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED', 'ERR_MULTIPLE_CALLBACK'])
+
+/** What OpenSSL would have said where the core found out by itself. */
+const SAID_BY_OPENSSL = {
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: {
+    message: 'error:05800074:x509 certificate routines::key values mismatch',
+    library: 'x509 certificate routines',
+    reason: 'key values mismatch'
+  }
+}
+
+/**
+ * The error that one of the addon becomes for the program.
+ * @param {NativeError} native
+ * @param {{ cert?: object }} [more] the peer's certificate, for errors of identity
+ */
+function fromNative (native, more = {}) {
+  if (native.kind === 'identity') return codes.ERR_TLS_CERT_ALTNAME_INVALID(native.identityReason, native.host, more.cert)
+  if (FIXED.has(native.code)) return codes[native.code]()
+  const facts = { ...native, message: text(native), ...SAID_BY_OPENSSL[native.code] }
+  const error = new (facts.code.startsWith('ERR_TLS_INVALID') ? TypeError : Error)(facts.message)
+  Error.captureStackTrace(error, fromNative)
+  for (const name of ['library', 'function', 'reason']) if (facts[name] != null) error[name] = facts[name]
+  if (facts.opensslErrorStack?.length > 1) error.opensslErrorStack = facts.opensslErrorStack.slice(1).reverse().map(withoutFunction)
+  error.code = facts.code
+  return error
+}
+
+/** Errors of configuration read as OpenSSL prints them; those of connections name the function and the alert besides. */
+function text ({ kind, message, option, alert }) {
+  if (kind === 'config') return withoutFunction(message.startsWith(`option ${option}: `) ? message.slice(option.length + 9) : message)
+  if (kind === 'alert' && alert != null && !message.includes('alert number')) return `${message}:SSL alert number ${alert}`
+  return message
+}
+
+/** `error:0A0000B9:SSL routines:set_ciphersuites:no cipher match` without its function. */
+function withoutFunction (message) {
+  return message.replace(/^(error:[0-9A-F]{8}:[^:]*):[^:]*:/, '$1::')
 }
 
 /** The error of a connection that the other side has left. */
 function connResetException (message) {
-  return Object.assign(new Error(message), { code: 'ECONNRESET' })
-}
-
-/** Codes whose text is Node.js's, whatever the core says. */
-const FIXED = ['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED']
-
-/**
- * An error of the addon as Node.js would have made it.
- * @param {any} native
- */
-function fromNative (native) {
-  if (FIXED.includes(native.code)) return codes[native.code]()
-  const Base = native.kind === 'config' && native.code.startsWith('ERR_TLS_INVALID') ? TypeError : Error
-  const error = new Base(native.message)
-  for (const name of ['library', 'function', 'reason']) if (native[name] != null) error[name] = native[name]
-  if (native.opensslErrorStack != null) error.opensslErrorStack = native.opensslErrorStack
-  if (native.kind === 'identity') Object.assign(error, { reason: native.identityReason, host: native.host })
-  error.code = native.code
+  const error = new Error(message)
+  Error.captureStackTrace(error, connResetException)
+  error.code = 'ECONNRESET'
   return error
 }
 
-module.exports = { codes, connResetException, fromNative }
+/**
+ * Calls a function of the addon; what it throws becomes the program's.
+ * @template T
+ * @param {() => T} call
+ * @returns {T}
+ */
+function translated (call) {
+  try {
+    return call()
+  } catch (error) {
+    throw error?.native ? fromNative(error.native) : error
+  }
+}
+
+module.exports = { codes, connResetException, fromNative, translated, withCode }

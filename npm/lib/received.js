@@ -37,9 +37,9 @@ function receivedNumber (value) {
 const PRIMITIVES = new Set(['string', 'function', 'number', 'object', 'boolean', 'bigint', 'symbol'])
 
 /** `a`, `a or b`, `a, b, or c` */
-function list (words) {
-  if (words.length < 3) return words.join(' or ')
-  return `${words.slice(0, -1).join(', ')}, or ${words.at(-1)}`
+function list (words, conjunction = 'or') {
+  if (words.length < 3) return words.join(` ${conjunction} `)
+  return `${words.slice(0, -1).join(', ')}, ${conjunction} ${words.at(-1)}`
 }
 
 function sort (expected) {
@@ -76,4 +76,4 @@ function subject (name) {
   return `The "${name}" ${name.includes('.') ? 'property' : 'argument'}`
 }
 
-module.exports = { expectation, received, receivedNumber, subject }
+module.exports = { expectation, list, received, receivedNumber, subject }

@@ -1,0 +1,102 @@
+'use strict'
+
+// Who is trusted where a context says nothing: Mozilla's roots, those of the system, those that the program has set.
+
+const { X509Certificate } = require('node:crypto')
+const fs = require('node:fs')
+const native = require('./generated')
+const { flags } = require('./defaults')
+const { codes } = require('./errors')
+const { systemCertificates } = require('./system-certificates')
+const { validateArray } = require('./validators')
+
+const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g
+
+/** Remembers the first result. */
+function once (make) {
+  let made
+  return () => (made ??= make())
+}
+
+/**
+ * The certificates of a text that can be read, one by one.
+ * @param {string} text
+ */
+function certificatesOf (text) {
+  const found = []
+  for (const [pem] of text.matchAll(CERTIFICATE)) {
+    try {
+      found.push(new X509Certificate(pem).toString())
+    } catch {
+      // As in Node.js, what is no certificate is nobody's authority.
+    }
+  }
+  return found
+}
+
+const bundled = once(() => Object.freeze(native.rootCertificates()))
+const system = once(() => Object.freeze(systemCertificates(certificatesOf)))
+const extra = once(() => Object.freeze(readExtra()))
+
+function readExtra () {
+  if (flags.extraAuthorities === undefined) return []
+  try {
+    return certificatesOf(fs.readFileSync(flags.extraAuthorities, 'utf8'))
+  } catch (error) {
+    process.emitWarning(`Ignoring extra certs from \`${flags.extraAuthorities}\`, load failed: ${error.message}`)
+    return []
+  }
+}
+
+/** What `setDefaultCACertificates` was given, or null. */
+let replaced = null
+
+function defaultCertificates () {
+  if (replaced !== null) return replaced
+  const first = flags.opensslAuthorities ? system() : bundled()
+  const second = flags.systemAuthorities && !flags.opensslAuthorities ? system() : []
+  return Object.freeze([...new Set([...first, ...second, ...extra()])])
+}
+
+const KINDS = { default: defaultCertificates, bundled, system, extra }
+
+/**
+ * Certificates that are trusted, in PEM.
+ * @param {'default' | 'bundled' | 'system' | 'extra'} [type]
+ * @returns {readonly string[]}
+ */
+function getCACertificates (type = 'default') {
+  if (typeof type !== 'string') throw codes.ERR_INVALID_ARG_TYPE('type', 'string', type)
+  if (!Object.hasOwn(KINDS, type)) throw codes.ERR_INVALID_ARG_VALUE('type', type)
+  return KINDS[type]()
+}
+
+/**
+ * From now on contexts without `ca` trust these, and nobody else.
+ * @param {(string | NodeJS.ArrayBufferView)[]} certs
+ */
+function setDefaultCACertificates (certs) {
+  validateArray(certs, 'certs')
+  const texts = certs.map((cert, index) => {
+    if (typeof cert === 'string') return cert
+    if (ArrayBuffer.isView(cert)) return Buffer.from(cert.buffer, cert.byteOffset, cert.byteLength).toString('latin1')
+    throw codes.ERR_INVALID_ARG_TYPE(`certs[${index}]`, ['string', 'ArrayBufferView'], cert)
+  })
+  const found = texts.map(certificatesOf)
+  if (certs.length > 0 && found.flat().length === 0) {
+    throw codes.ERR_CRYPTO_OPERATION_FAILED('No valid certificates found in the provided array')
+  }
+  replaced = Object.freeze([...new Set(found.flat())])
+}
+
+const buffers = (list) => list.map((pem) => Buffer.from(pem))
+
+/** The options of the addon's context that say the same; `more` is trusted besides. */
+function defaultTrust (more) {
+  if (replaced !== null) return { ca: [...buffers(replaced), ...more] }
+  if (flags.opensslAuthorities) return { ca: [...buffers(system()), ...buffers(extra()), ...more] }
+  const added = flags.systemAuthorities ? buffers(system()) : []
+  return { defaultCa: 'mozilla', extraCa: [...added, ...buffers(extra()), ...more] }
+}
+
+module.exports = { certificatesOf, defaultTrust, getCACertificates, rootCertificates: bundled, setDefaultCACertificates }
