@@ -494,3 +494,31 @@ fn a_name_that_is_not_sent_is_checked_all_the_same() {
         assert_eq!(world.driven().client.code(), "ERR_TLS_CERT_ALTNAME_INVALID");
     }
 }
+
+#[test]
+fn a_server_has_public_key_work_until_its_flight_is_made_and_a_client_until_it_is_done() {
+    for variation in Variation::versions() {
+        let mut pair = World::new(variation).pair();
+        assert!(pair.client.connection.has_public_key_work());
+        pair.client.connection.advance();
+        assert!(!pair.client.connection.has_public_key_work());
+        let hello = pair.client.connection.poll_transmit().unwrap().to_vec();
+        pair.client.connection.transmitted(hello.len());
+        pair.server.connection.handle_ciphertext(&hello);
+        assert!(pair.server.connection.has_public_key_work());
+        pair.server.connection.advance();
+        let flight = pair.server.connection.poll_transmit().unwrap().to_vec();
+        pair.server.connection.transmitted(flight.len());
+        pair.client.connection.handle_ciphertext(&flight);
+        assert!(pair.client.connection.has_public_key_work());
+        pair.client.connection.advance();
+        let finished = pair.client.connection.poll_transmit().unwrap().to_vec();
+        pair.client.connection.transmitted(finished.len());
+        pair.server.connection.handle_ciphertext(&finished);
+        // In TLS 1.2 the key agreement is still to come; in TLS 1.3 only a hash is.
+        assert!(pair.server.connection.has_work());
+        assert_eq!(pair.server.connection.has_public_key_work(), !variation.is_tls1_3());
+        pair.drive();
+        pair.assert_connected();
+    }
+}

@@ -45,6 +45,7 @@ use crate::context::SecureContext;
 use crate::error::Error;
 use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, ServerOptions, Side};
+use crate::version::ProtocolVersion;
 
 /// Ciphertext waiting to be sent, from which on no more is produced until some has been taken.
 const TRANSMIT_HIGH_WATER: usize = 64 * 1024;
@@ -293,6 +294,25 @@ impl Connection {
     pub fn has_work(&self) -> bool {
         let has_handshake = self.is_handshaking() || self.renegotiation.is_under_way();
         self.has_input && has_handshake && self.open_question.is_none()
+    }
+
+    /// Whether that work may take public-key operations, so that it is worth another thread: all but the end of a TLS 1.3
+    /// handshake on a server that asks for no certificate.
+    pub fn has_public_key_work(&self) -> bool {
+        self.has_work() && !self.is_at_light_end()
+    }
+
+    fn is_at_light_end(&self) -> bool {
+        match &self.phase {
+            Phase::Finishing(_) => true,
+            Phase::Handshaking(ssl) => {
+                // OpenSSL gets its first turn in the same call as the hello that is read here, so it has had it.
+                let is_1_3 = ProtocolVersion::from_wire(ssl.version()) == Some(ProtocolVersion::Tls1_3);
+                let asks = self.client_authentication != ClientAuthentication::None;
+                is_1_3 && !asks && self.side() == Side::Server
+            }
+            _ => false,
+        }
     }
 
     /// Takes the handshake as far as bytes, answers and time allow. All public-key work happens here.
