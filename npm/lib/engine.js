@@ -12,6 +12,8 @@ const { startWork } = require('./work')
 const READ_SIZE = 64 * 1024
 /** What is left of a buffer is used for the next read as long as it is worth it. */
 const WORTHWHILE = 16 * 1024
+/** By what `exchange` multiplies the bytes that it has taken in. */
+const TAKEN = 2 ** 24
 
 class Engine {
   /**
@@ -25,6 +27,8 @@ class Engine {
     this.working = false
     this.ended = false
     this.failed = false
+    /** Whether application data flows. */
+    this.isOpen = false
     this.disposed = false
     this.transportEnded = false
     /** The transport's error, or null, when it has closed while work was being done. */
@@ -62,16 +66,40 @@ class Engine {
       this.rest = Buffer.concat([this.rest, chunk.subarray(0, length)])
       return false
     }
+    this.socket.engineTraffic()
+    if (this.isOpen && this.wanted && !this.working) return this.exchange(chunk, length)
     const taken = this.connection.receive(chunk, 0, length)
     // The chunk's memory belongs to the transport.
     if (taken < length) this.rest = Buffer.from(chunk.subarray(taken, length))
-    this.socket.engineTraffic()
     this.step()
     return this.rest === null && this.wantsMore()
   }
 
+  /** The way of application data: in and out in one call of the addon. */
+  exchange (chunk, length) {
+    this.makeRoom()
+    let result
+    try {
+      result = this.connection.exchange(chunk, length, this.slab, this.slabStart)
+    } catch (error) {
+      if (error.native) this.fail(error.native)
+      return false
+    }
+    const taken = Math.floor(result / TAKEN)
+    const count = (result - taken * TAKEN) - 2
+    if (taken < length) this.rest = Buffer.from(chunk.subarray(taken, length))
+    const more = this.connection.hasMore()
+    // What came before the data is told before it.
+    if (more) this.dispatch()
+    if (count > 0 && !this.disposed) this.deliver(count)
+    // A record that is not whole yet, or no data: what else there may be is seen to by the loop.
+    if (count <= 0 || more || this.rest !== null) this.step()
+    else this.transmit()
+    return this.rest === null && this.wantsMore()
+  }
+
   wantsMore () {
-    return !this.connection.isOpen() || this.wanted
+    return !this.isOpen || this.wanted
   }
 
   /** Offers again what could not be taken; whether all of it was. */
@@ -150,7 +178,9 @@ class Engine {
   tell (event) {
     const { socket } = this
     switch (event.type) {
-      case 'secure': return socket.engineSecure()
+      case 'secure':
+        this.isOpen = true
+        return socket.engineSecure()
       case 'keylog': return socket.engineKeylog(event.line)
       case 'session': return socket.engineSession(event.session)
       case 'ocspResponse': return socket.engineOcspResponse(event.response)
@@ -188,7 +218,7 @@ class Engine {
   // ---- plaintext ----
 
   read () {
-    if (!this.wanted || this.ended || this.failed || !this.connection.isOpen()) return false
+    if (!this.wanted || this.ended || this.failed || !this.isOpen) return false
     let any = false
     while (this.wanted && !this.disposed) {
       const count = this.readOnce()
@@ -201,11 +231,14 @@ class Engine {
     return any
   }
 
+  makeRoom () {
+    if (this.slab !== null && this.slab.length - this.slabStart >= WORTHWHILE) return
+    this.slab = Buffer.allocUnsafeSlow(READ_SIZE)
+    this.slabStart = 0
+  }
+
   readOnce () {
-    if (this.slab === null || this.slab.length - this.slabStart < WORTHWHILE) {
-      this.slab = Buffer.allocUnsafeSlow(READ_SIZE)
-      this.slabStart = 0
-    }
+    this.makeRoom()
     let count
     try {
       count = this.connection.read(this.slab, this.slabStart)
@@ -217,6 +250,10 @@ class Engine {
     // What came before the data is told before it.
     this.dispatch()
     if (this.disposed) return 0
+    return this.deliver(count)
+  }
+
+  deliver (count) {
     const plaintext = this.slab.subarray(this.slabStart, this.slabStart + count)
     this.slabStart += count
     this.wanted = this.socket.enginePlaintext(plaintext)
@@ -249,8 +286,15 @@ class Engine {
 
   continueWrite () {
     const write = this.pendingWrite
-    if (write === null || this.disposed || !this.connection.isOpen()) return
+    if (write === null || this.disposed || !this.isOpen) return
     try {
+      if (write.chunks.length === 1 && write.start === 0) {
+        const ciphertext = this.connection.send(write.chunks[0])
+        if (ciphertext !== null) {
+          this.pendingWrite = null
+          return this.transport.write(ciphertext, write.done)
+        }
+      }
       while (write.index < write.chunks.length) {
         const chunk = write.chunks[write.index]
         const taken = this.connection.write(chunk, write.start, chunk.length)

@@ -6,7 +6,7 @@ const all = (v) => v === undefined || v === null ? undefined : (Array.isArray(v)
 class SecureContext { constructor (n) { this.context = { native: n } } }
 function createSecureContext (o = {}) {
   const key = all(o.key)?.map((pem) => ({ pem, passphrase: o.passphrase && Buffer.from(o.passphrase) }))
-  return new SecureContext(native.NativeContext.create({ ca: all(o.ca), cert: all(o.cert), key, ciphers: o.ciphers, minVersion: o.minVersion, maxVersion: o.maxVersion, sessionTimeout: o.sessionTimeout, secureOptions: o.secureOptions, externalKey: o.externalKey, keyLog: true }))
+  return new SecureContext(native.NativeContext.create({ ca: all(o.ca), cert: all(o.cert), key, ciphers: o.ciphers, minVersion: o.minVersion, maxVersion: o.maxVersion, sessionTimeout: o.sessionTimeout, secureOptions: o.secureOptions, externalKey: o.externalKey }))
 }
 /** The addon's context of a SecureContext, of its inner object, or TypeError. */
 function secureContextOf (value) {

@@ -12,7 +12,7 @@ const { Engine } = require('./engine')
 const { codes, connResetException } = require('./errors')
 const { installFacts } = require('./socket-facts')
 const { TLSHandle } = require('./tls-handle')
-const { isDuplex, readInto } = require('./transport')
+const { isDuplex, readInto, readIntoShared } = require('./transport')
 const {
   kConnectOptions, kConnecting, kEngine, kIsVerified, kNative, kPendingSession, kReady, kRenegotiating, kStream
 } = require('./symbols')
@@ -120,6 +120,7 @@ prototype._begin = function (slot) {
   } catch (error) {
     return this.destroy(error)
   }
+  slot ??= readIntoShared(this[kStream])
   const engine = new Engine(this[kNative], this)
   this[kEngine] = engine
   if (this._tlsOptions.enableTrace) this.enableTrace()

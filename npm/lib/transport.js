@@ -24,6 +24,7 @@ class StreamTransport {
   constructor (stream, listener) {
     this.stream = stream
     this.listener = listener
+    this.isSocket = stream instanceof net.Socket && stream._handle instanceof Object && !stream.encrypted
     this.error = null
     this.closed = false
     this.listeners = {
@@ -57,8 +58,11 @@ class StreamTransport {
    * @param {(error?: Error | null) => void} done
    */
   write (ciphertext, done) {
-    if (this.stream.destroyed || this.stream.writableEnded) return process.nextTick(done, this.error)
-    this.stream.write(ciphertext, done)
+    const { stream } = this
+    if (stream.destroyed || stream.writableEnded) return process.nextTick(done, this.error)
+    // Nobody else writes to a socket below; past its queue the way is shorter.
+    if (this.isSocket && !stream.connecting && stream.writableLength === 0) stream._write(ciphertext, 'buffer', done)
+    else stream.write(ciphertext, done)
   }
 
   /** Ends this side. */
@@ -87,10 +91,35 @@ const READ_SIZE = 64 * 1024
 function readInto () {
   const slot = { transport: null }
   const onread = {
-    buffer: Buffer.allocUnsafeSlow(READ_SIZE),
+    buffer: sharedBuffer(),
     callback: (length, buffer) => slot.transport === null || slot.transport.take(buffer, length)
   }
   return { slot, onread }
+}
+
+let shared = null
+
+/** One for all sockets: what is in it has been taken when the callback returns. */
+function sharedBuffer () {
+  shared ??= Buffer.allocUnsafeSlow(READ_SIZE)
+  return shared
+}
+
+/**
+ * Has an accepted socket read into the shared buffer too, where this Node.js keeps the option for that as we know it;
+ * otherwise undefined, and the socket's `data` events serve.
+ */
+function readIntoShared (stream) {
+  const handle = stream._handle
+  if (stream.constructor !== net.Socket || typeof handle?.useUserBuffer !== 'function' || handle.reading) return undefined
+  const symbols = Object.getOwnPropertySymbols(stream)
+  const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) => symbols.find(({ description }) => description === name))
+  if (!buffer || !callback || stream.listenerCount('data') > 0 || stream.readableLength > 0) return undefined
+  const { slot, onread } = readInto()
+  stream[buffer] = onread.buffer
+  stream[callback] = onread.callback
+  handle.useUserBuffer(onread.buffer)
+  return slot
 }
 
 /** Over a net.Socket that was made with the options of `readInto`. */
@@ -121,4 +150,4 @@ function isDuplex (value) {
     (typeof value?.write === 'function' && typeof value?.on === 'function' && typeof value?.pause === 'function')
 }
 
-module.exports = { isDuplex, readInto, transportFor }
+module.exports = { isDuplex, readInto, readIntoShared, transportFor }

@@ -23,6 +23,9 @@ const CLOSED: i32 = -1;
 /// The transport has ended without a goodbye.
 const TRUNCATED: i32 = -2;
 
+/// The most bytes that `send` takes: they fit below the high-water mark, whatever their records add.
+const MAX_SENT_AT_ONCE: usize = 16 * 1024;
+
 /// What a connection and the threads share.
 pub(crate) struct Shared {
     pub(crate) id: u32,
@@ -142,7 +145,7 @@ impl NativeConnection {
             return true;
         }
         let Some(completions) = completions() else { return false };
-        self.lock().has_work() && pool::start(&self.shared, &completions)
+        self.lock().has_public_key_work() && pool::start(&self.shared, &completions)
     }
 
     fn is_working(&self) -> bool {
@@ -192,6 +195,54 @@ impl NativeConnection {
             return Ok(if total > 0 { total } else { end });
         }
         Ok(total)
+    }
+
+    /// As `receive`, and then `read`, in one call. The result's low part is what `read` gives plus 2, the high part (times
+    /// 2^24) what was taken in. Events may be there afterwards.
+    #[napi]
+    pub fn exchange(
+        &self,
+        env: Env,
+        source: BufferSlice<'_>,
+        end: u32,
+        target: BufferSlice<'_>,
+        start: u32,
+    ) -> Result<f64> {
+        let taken = self.receive(source, 0, end)?;
+        let read = self.read(env, target, start)?;
+        Ok(f64::from(taken) * 16_777_216.0 + f64::from(read + 2))
+    }
+
+    /// As `write` of all bytes, and then `transmit`, in one call; null where they are too many or cannot be taken now, and
+    /// then none was.
+    #[napi]
+    pub fn send<'env>(&self, env: &'env Env, source: BufferSlice<'_>) -> Result<Option<BufferSlice<'env>>> {
+        let mut connection = self.lock();
+        if source.len() > MAX_SENT_AT_ONCE || connection.is_backlogged() {
+            return Ok(None);
+        }
+        let mut rest = &source[..];
+        while !rest.is_empty() {
+            let taken = connection.write_plaintext(rest).map_err(|error| thrown(env, &error))?;
+            if taken == 0 && rest.len() == source.len() {
+                return Ok(None);
+            }
+            if taken == 0 {
+                return Err(refused("a short write was taken in part"));
+            }
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        let Some(ciphertext) = connection.poll_transmit() else { return Ok(None) };
+        let (copy, count) = (bytes(env, ciphertext)?, ciphertext.len());
+        connection.transmitted(count);
+        Ok(Some(copy))
+    }
+
+    /// Whether there is anything besides plaintext to be seen to: events, bytes that wait to be read, a renegotiation.
+    #[napi]
+    pub fn has_more(&self) -> bool {
+        let connection = self.lock();
+        connection.has_received() || connection.has_events() || connection.waits_for_answer()
     }
 
     /// Writes bytes; how many were taken. 0: ciphertext has to be taken first, or the handshake be done.

@@ -259,6 +259,11 @@ impl Connection {
         self.events.pop_front()
     }
 
+    /// Whether [`Connection::poll_event`] has something to give or to do.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || self.has_work() || !self.steps.is_empty()
+    }
+
     /// The next bytes for the peer, all that there are.
     ///
     /// Changes after: [`Connection::poll_event`], [`Connection::read_plaintext`], [`Connection::write_plaintext`],
