@@ -1,3 +1,33 @@
 'use strict'
-// STAND-IN by the architect; J2 replaces it.
-module.exports = { ...require('./server'), ...require('./connect'), ...require('./tls-socket'), ...require('./secure-context'), ...require('./alpn') }
+
+// The exports of the module, as `require('node:tls')` has them.
+
+const { convertALPNProtocols } = require('./alpn')
+const { getCACertificates, rootCertificates, setDefaultCACertificates } = require('./authorities')
+const { getCiphers } = require('./ciphers')
+const { settings } = require('./defaults')
+const { checkServerIdentity } = require('./identity')
+const { SecureContext, createSecureContext } = require('./secure-context')
+
+// Whoever looks for the checks of names or for contexts finds them here, even while the rest is loaded.
+Object.assign(settings, { getCiphers, convertALPNProtocols, checkServerIdentity, createSecureContext, SecureContext })
+
+const { connect } = require('./connect')
+const { CryptoStream, SecurePair, createSecurePair, parseCertString } = require('./legacy')
+const { Server, createServer } = require('./server')
+const { TLSSocket } = require('./tls-socket')
+
+Object.defineProperty(settings, 'rootCertificates', { configurable: false, enumerable: true, get: rootCertificates })
+
+module.exports = Object.assign(settings, {
+  TLSSocket,
+  Server,
+  createServer,
+  connect,
+  createSecurePair,
+  getCACertificates,
+  setDefaultCACertificates,
+  parseCertString,
+  SecurePair,
+  CryptoStream
+})

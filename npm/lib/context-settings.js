@@ -1,0 +1,216 @@
+'use strict'
+
+// What a SecureContext holds as `context`: the settings, and the addon's contexts made of them. Packages change it after
+// it was made (`addCACert`, `setCert`, …); then the addon's contexts are made anew when they are needed.
+
+const { X509Certificate } = require('node:crypto')
+const native = require('./generated')
+const { certificatesOf, defaultTrust } = require('./authorities')
+const { toBuffer, toFiles, toKey, toPem } = require('./credentials')
+const { codes, fromNative } = require('./errors')
+const { validateBuffer } = require('./validators')
+
+const TICKET_KEYS = 48
+
+/** Errors that Node.js words by itself. */
+const WORDS = {
+  crl: () => codes.ERR_CRYPTO_OPERATION_FAILED('Failed to parse CRL'),
+  ecdhCurve: () => codes.ERR_CRYPTO_OPERATION_FAILED('Failed to set ECDH curve'),
+  pfx: (failure) => Object.assign(fromNative(failure), { message: failure.code.includes('_ASN1_') ? 'not enough data' : failure.reason }),
+  sigalgs: (failure, options) => codes.ERR_INVALID_ARG_VALUE('options.sigalgs', options.sigalgs)
+}
+
+function toError (error, options) {
+  const failure = error?.native
+  if (!failure) return error
+  // Each version is possible, but not together: as in Node.js, connections fail.
+  if (failure.option === 'minVersion') return codes.ERR_SSL_NO_PROTOCOLS_AVAILABLE()
+  return WORDS[failure.option]?.(failure, options) ?? fromNative(failure)
+}
+
+class ContextSettings {
+  #options = { cert: [], key: [], pfx: [], crl: [] }
+  /** Added to the default authorities, or instead of them. */
+  #ca = []
+  #trustsDefault = false
+  #ticketKeys = undefined
+  #sessionIdContext = undefined
+  /** @type {Map<string, any>} */
+  #made = new Map()
+
+  /** @param {object} options of the addon's context */
+  init (options) {
+    this.#change(options)
+  }
+
+  #change (options) {
+    Object.assign(this.#options, options)
+    this.#made.clear()
+  }
+
+  /** The addon's context, for connections that want nothing special. */
+  get native () {
+    return this.nativeFor({})
+  }
+
+  /**
+   * The addon's context with more options, such as `{ keyLog: true }`.
+   * @param {object} more
+   */
+  nativeFor (more) {
+    const name = JSON.stringify(more)
+    let made = this.#made.get(name)
+    if (made === undefined) {
+      made = this.#make(more)
+      this.#made.set(name, made)
+    }
+    return made
+  }
+
+  #make (more) {
+    const options = { ...this.#options, ...more }
+    try {
+      return native.NativeContext.create({ ...options, ...this.#trust(this.#ca) })
+    } catch (error) {
+      if (error?.native?.option !== 'ca' && error?.native?.option !== 'extra_ca') throw toError(error, options)
+      return this.#makeWithReadable(options)
+    }
+  }
+
+  /** As in Node.js, what cannot be read is no authority, and no error. */
+  #makeWithReadable (options) {
+    this.#ca = this.#ca.flatMap((pem) => certificatesOf(pem.toString('latin1'))).map((pem) => Buffer.from(pem))
+    try {
+      return native.NativeContext.create({ ...options, ...this.#trust(this.#ca) })
+    } catch (error) {
+      throw toError(error, options)
+    }
+  }
+
+  #trust (ca) {
+    return this.#trustsDefault ? defaultTrust(ca) : { ca }
+  }
+
+  /** Whether the addon takes it; what it refuses is not kept. */
+  #checked (options) {
+    try {
+      native.NativeContext.create({ ca: [], ...options })
+    } catch (error) {
+      throw toError(error, options)
+    }
+  }
+
+  addRootCerts () {
+    this.#trustsDefault = true
+    this.#made.clear()
+  }
+
+  addCACert (pem) {
+    this.#ca.push(toPem(pem, 'ca'))
+    this.#made.clear()
+  }
+
+  addCRL (pem) {
+    const crl = toPem(pem, 'crl', 'X509 CRL')
+    this.#checked({ crl: [crl] })
+    this.#change({ crl: [...this.#options.crl, crl] })
+  }
+
+  setCert (pem) {
+    const cert = toPem(pem, 'cert')
+    this.#checked({ cert: [cert] })
+    this.#change({ cert: [...this.#options.cert, cert] })
+  }
+
+  setKey (pem, passphrase) {
+    const key = toKey(pem, passphrase, 'options')
+    this.#checked({ key: [key] })
+    this.#change({ key: [...this.#options.key, key] })
+  }
+
+  loadPKCS12 (contents, passphrase) {
+    const pfx = toFiles(contents, passphrase)
+    this.#checked({ pfx })
+    this.#change({ pfx: [...this.#options.pfx, ...pfx] })
+  }
+
+  /** Certificates, keys and authorities that have been looked at already. */
+  setCredentials ({ ca = [], ...credentials }) {
+    this.#ca.push(...ca)
+    this.#change(credentials)
+  }
+
+  setCiphers (ciphers) {
+    this.#checked({ ciphers })
+    this.#change({ ciphers })
+  }
+
+  setSigalgs (sigalgs) {
+    this.#checked({ sigalgs })
+    this.#change({ sigalgs })
+  }
+
+  setECDHCurve (ecdhCurve) {
+    this.#checked({ ecdhCurve })
+    this.#change({ ecdhCurve })
+  }
+
+  setOptions (bits) {
+    this.#change({ secureOptions: bits })
+  }
+
+  setDHParam (given) {
+    this.#change({ dhparam: given === true || given === 'auto' ? 'auto' : toPem(given, 'dhparam', 'DH PARAMETERS') })
+  }
+
+  setSessionTimeout (sessionTimeout) {
+    this.#change({ sessionTimeout })
+  }
+
+  setSessionIdContext (text) {
+    this.#sessionIdContext = text
+  }
+
+  getSessionIdContext () {
+    return this.#sessionIdContext
+  }
+
+  setTicketKeys (keys) {
+    validateBuffer(keys, 'keys')
+    if (keys.byteLength !== TICKET_KEYS) throw codes.ERR_INVALID_ARG_VALUE('keys', keys.byteLength, 'must be exactly 48 bytes')
+    this.#ticketKeys = toBuffer(keys)
+  }
+
+  /** The keys that were set; undefined where none were. */
+  getTicketKeys () {
+    return this.#ticketKeys && Buffer.from(this.#ticketKeys)
+  }
+
+  setAllowPartialTrustChain () {
+    this.#change({ allowPartialTrustChain: true })
+  }
+
+  /** The certificate in DER, or null. */
+  getCertificate () {
+    return this.#leaf()?.raw ?? null
+  }
+
+  /** Its issuer's, if that is known, or null. */
+  getIssuer () {
+    const leaf = this.#leaf()
+    if (leaf === undefined) return null
+    const known = [...this.#options.cert, ...this.#ca].flatMap((pem) => certificatesOf(pem.toString('latin1')))
+    return known.map((pem) => new X509Certificate(pem)).find((one) => leaf.checkIssued(one))?.raw ?? null
+  }
+
+  #leaf () {
+    const [pem] = this.#options.cert.flatMap((one) => certificatesOf(one.toString('latin1')))
+    return pem === undefined ? undefined : new X509Certificate(pem)
+  }
+
+  close () {
+    this.#made.clear()
+  }
+}
+
+module.exports = { ContextSettings, TICKET_KEYS }
