@@ -38,38 +38,39 @@ function isAuthority (der) {
   }
 }
 
+/** The object without what the certificate does not have. */
+function present (object) {
+  for (const name of Object.keys(object)) if (object[name] == null) delete object[name]
+  return object
+}
+
 /**
- * One certificate.
+ * One certificate, its properties in Node.js's order.
  * @param {Buffer} der
  */
 function certificateObject (der) {
   const fields = native.certificateFields(der)
-  const object = {
+  return present({
     subject: nameObject(fields.subject),
     issuer: nameObject(fields.issuer),
-    subjectaltname: fields.subjectaltname ?? undefined,
-    infoAccess: fields.infoAccess ? infoAccess(fields.infoAccess) : undefined,
-    ca: isAuthority(der)
-  }
-  Object.assign(object, keyFields(fields), {
+    subjectaltname: fields.subjectaltname,
+    infoAccess: fields.infoAccess && infoAccess(fields.infoAccess),
+    ca: isAuthority(der),
+    modulus: fields.modulus,
+    bits: fields.bits,
+    exponent: fields.exponent,
+    pubkey: fields.pubkey,
+    asn1Curve: fields.asn1Curve,
+    nistCurve: fields.nistCurve,
     valid_from: fields.validFrom,
     valid_to: fields.validTo,
     fingerprint: fields.fingerprint,
     fingerprint256: fields.fingerprint256,
     fingerprint512: fields.fingerprint512,
-    ext_key_usage: fields.extKeyUsage ?? undefined,
+    ext_key_usage: fields.extKeyUsage,
     serialNumber: fields.serialNumber,
     raw: der
   })
-  return object
-}
-
-function keyFields (fields) {
-  const object = {}
-  for (const name of ['modulus', 'bits', 'exponent', 'pubkey', 'asn1Curve', 'nistCurve']) {
-    if (fields[name] != null) object[name] = fields[name]
-  }
-  return object
 }
 
 /**

@@ -5,6 +5,7 @@
 const net = require('node:net')
 
 const { convertALPNProtocols } = require('./alpn')
+const { allowsUnauthorized, settings } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { checkServerIdentity } = require('./identity')
 const { TLSSocket } = require('./tls-socket')
@@ -13,19 +14,6 @@ const { createSecureContext } = require('./secure-context')
 const { validateFunction, validateNumber } = require('./validators')
 
 let warnedOfIp = false
-let warnedOfRejection = false
-
-/** Whether servers that are not authorized are let in where the options say nothing. */
-function allowsUnauthorized () {
-  const allows = process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0'
-  if (allows && !warnedOfRejection) {
-    warnedOfRejection = true
-    process.emitWarning(
-      'Setting the NODE_TLS_REJECT_UNAUTHORIZED environment variable to \'0\' makes TLS connections and HTTPS requests ' +
-      'insecure by disabling certificate verification.')
-  }
-  return allows
-}
 
 /** All forms of the arguments: (options), (path[, options]), (port[, host][, options]), each with a callback. */
 function normalize (words) {
@@ -55,7 +43,9 @@ function connect (...words) {
   const options = { rejectUnauthorized: !allows, minDHSize: 1024, ...given }
   // What is defined as undefined means the default (CVE-2021-22939).
   if (options.rejectUnauthorized === undefined) options.rejectUnauthorized = !allows
-  if (options.checkServerIdentity === undefined) delete options.checkServerIdentity
+  // A check that the program has put in the place of the module's own counts like an option.
+  options.checkServerIdentity ??= settings.checkServerIdentity === checkServerIdentity ? undefined : settings.checkServerIdentity
+  if (options.checkServerIdentity === undefined || options.checkServerIdentity === checkServerIdentity) delete options.checkServerIdentity
   else validateFunction(options.checkServerIdentity, 'options.checkServerIdentity')
   if (!options.keepAlive) options.singleUse = true
   validateNumber(options.minDHSize, 'options.minDHSize', 1)

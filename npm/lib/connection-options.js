@@ -4,6 +4,7 @@
 
 const native = require('./generated')
 const { convertALPNProtocols } = require('./alpn')
+const { flags } = require('./defaults')
 const { wanted } = require('./questions')
 const { nativeContext } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
@@ -21,6 +22,11 @@ function protocols (given) {
   return list
 }
 
+/** Key material is only made where somebody wants it. */
+function wantsKeyLog (socket) {
+  return socket.listenerCount('keylog') > 0 || Boolean(flags.keylogFile)
+}
+
 /** The name that a client checks; only host names are sent. */
 function serverName (socket) {
   const options = socket[kConnectOptions] ?? {}
@@ -31,7 +37,7 @@ function clientConnection (socket) {
   const options = socket._tlsOptions
   const connectOptions = socket[kConnectOptions] ?? options
   const name = serverName(socket)
-  return native.NativeConnection.client(nativeContext(options), {
+  return native.NativeConnection.client(nativeContext(options, { keyLog: wantsKeyLog(socket) }), {
     servername: name || 'localhost',
     // Node.js sends only what `servername` names.
     sendServername: Boolean(socket._servername ?? options.servername ?? connectOptions.servername),
@@ -49,7 +55,7 @@ function clientConnection (socket) {
 function serverConnection (socket) {
   const options = socket._tlsOptions
   const config = options.server?.nativeConfig?.(socket) ?? native.NativeServerConfig.create(serverOptions(options, wanted(socket)))
-  return native.NativeConnection.server(nativeContext(options), config)
+  return native.NativeConnection.server(nativeContext(options, { keyLog: wantsKeyLog(socket) }), config)
 }
 
 /** Options of a server's connections for the addon. */

@@ -7,7 +7,7 @@ const { X509Certificate } = require('node:crypto')
 const native = require('./generated')
 const { certificatesOf, defaultTrust } = require('./authorities')
 const { toBuffer, toFiles, toKey, toPem } = require('./credentials')
-const { codes, fromNative } = require('./errors')
+const { codes, fromNative, plain } = require('./errors')
 const { validateBuffer } = require('./validators')
 
 const TICKET_KEYS = 48
@@ -16,7 +16,8 @@ const TICKET_KEYS = 48
 const WORDS = {
   crl: () => codes.ERR_CRYPTO_OPERATION_FAILED('Failed to parse CRL'),
   ecdhCurve: () => codes.ERR_CRYPTO_OPERATION_FAILED('Failed to set ECDH curve'),
-  pfx: (failure) => Object.assign(fromNative(failure), { message: failure.code.includes('_ASN1_') ? 'not enough data' : failure.reason }),
+  // Without a code, as Node.js has it.
+  pfx: (failure) => plain(new Error(failure.code.includes('_ASN1_') ? 'not enough data' : failure.reason ?? failure.message)),
   sigalgs: (failure, options) => codes.ERR_INVALID_ARG_VALUE('options.sigalgs', options.sigalgs)
 }
 
@@ -26,6 +27,10 @@ function toError (error, options) {
   // Each version is possible, but not together: as in Node.js, connections fail.
   if (failure.option === 'minVersion') return codes.ERR_SSL_NO_PROTOCOLS_AVAILABLE()
   return WORDS[failure.option]?.(failure, options) ?? fromNative(failure)
+}
+
+function sameBytes (some, others) {
+  return some.length === others.length && some.every((one, index) => one.equals(others[index]))
 }
 
 class ContextSettings {
@@ -70,21 +75,27 @@ class ContextSettings {
   #make (more) {
     const options = { ...this.#options, ...more }
     try {
-      return native.NativeContext.create({ ...options, ...this.#trust(this.#ca) })
+      return this.#create(options)
     } catch (error) {
-      if (error?.native?.option !== 'ca' && error?.native?.option !== 'extra_ca') throw toError(error, options)
-      return this.#makeWithReadable(options)
+      if (!this.#dropUnreadable(error?.native)) throw toError(error, options)
     }
+    return this.#make(more)
   }
 
-  /** As in Node.js, what cannot be read is no authority, and no error. */
-  #makeWithReadable (options) {
-    this.#ca = this.#ca.flatMap((pem) => certificatesOf(pem.toString('latin1'))).map((pem) => Buffer.from(pem))
-    try {
-      return native.NativeContext.create({ ...options, ...this.#trust(this.#ca) })
-    } catch (error) {
-      throw toError(error, options)
+  #create (options) {
+    return native.NativeContext.create({ ...options, ...this.#trust(this.#ca) })
+  }
+
+  /** As in Node.js, what cannot be read is no authority and no parameter, and no error. Whether something was dropped. */
+  #dropUnreadable (failure) {
+    if (failure?.option === 'dhparam' && failure.library === 'PEM routines') {
+      delete this.#options.dhparam
+      return true
     }
+    if (failure?.option !== 'ca' && failure?.option !== 'extra_ca') return false
+    const before = this.#ca
+    this.#ca = before.flatMap((pem) => certificatesOf(pem.toString('latin1'))).map((pem) => Buffer.from(pem))
+    return !sameBytes(before, this.#ca)
   }
 
   #trust (ca) {

@@ -3,7 +3,7 @@
 // Certificates, keys and PKCS#12 files in all the forms that programs give them in, made into what the addon takes.
 
 const { KeyObject, X509Certificate, createPrivateKey } = require('node:crypto')
-const { codes } = require('./errors')
+const { codes, plain } = require('./errors')
 const { validateKeyOrCert, validateString } = require('./validators')
 
 /** DER begins with a SEQUENCE; PEM is text. */
@@ -43,16 +43,18 @@ function toPems (value, name, label) {
   return (Array.isArray(value) ? value : [value]).map((one) => toPem(one, name, label))
 }
 
-/**
- * A passphrase, as text or bytes; null where there is none.
- * @param {any} value
- * @param {string} name
- */
+/** A key's passphrase, which is text. */
 function toPassphrase (value, name) {
   if (value === undefined || value === null) return undefined
-  if (ArrayBuffer.isView(value)) return toBuffer(value)
   validateString(value, name)
   return Buffer.from(value)
+}
+
+/** A file's passphrase, which may be bytes. */
+function toFilePassphrase (value) {
+  if (!value) return undefined
+  if (typeof value === 'string' || ArrayBuffer.isView(value)) return toBuffer(value)
+  throw plain(new TypeError('Pass phrase must be a buffer'), 'ERR_INVALID_ARG_TYPE')
 }
 
 /** Which kinds of private keys DER may hold. */
@@ -84,9 +86,9 @@ function toKey (value, passphrase, name) {
   return { pem: bytes, passphrase: secret }
 }
 
-/** `key`: one entry or several, each bare or `{ pem, passphrase }`. */
+/** `key`: one entry, or several, each bare or `{ pem, passphrase }`. */
 function toKeys (value, passphrase, name) {
-  if (!Array.isArray(value)) return [toKey(unwrapped(value), value.passphrase ?? passphrase, name)]
+  if (!Array.isArray(value)) return [toKey(value, passphrase, name)]
   return value.map((one) => toKey(unwrapped(one), one?.passphrase ?? passphrase, name))
 }
 
@@ -103,9 +105,8 @@ function toFiles (value, passphrase) {
     if (typeof contents !== 'string' && !ArrayBuffer.isView(contents)) {
       throw codes.ERR_CRYPTO_OPERATION_FAILED('Unable to load PFX certificate')
     }
-    const secret = one?.passphrase ?? passphrase
-    return { buf: toBuffer(contents), passphrase: secret ? toPassphrase(secret, 'options.passphrase') : undefined }
+    return { buf: toBuffer(contents), passphrase: toFilePassphrase(one.passphrase || passphrase) }
   })
 }
 
-module.exports = { toBuffer, toFiles, toKey, toKeys, toPassphrase, toPem, toPems }
+module.exports = { toBuffer, toFiles, toKey, toKeys, toPem, toPems }

@@ -12,7 +12,7 @@ const { expectation, list, received, receivedNumber, subject } = require('./rece
  */
 
 /** Puts the code on the error and, as Node.js does, into the first line of its stack. */
-function withCode (error, code, below = withCode) {
+function withCode (error, code, below) {
   Object.defineProperty(error, 'name', { value: `${error.name} [${code}]`, configurable: true, enumerable: false, writable: true })
   Error.captureStackTrace(error, below)
   // The first line is made when the stack is read first, so it is read while the name holds.
@@ -93,10 +93,22 @@ const TABLE = {
   ERR_TLS_SNI_FROM_SERVER: [Error, 'Cannot issue SNI from a TLS server-side socket']
 }
 
+/** Codes that Node.js's own native side gives: they do not show in the text. */
+const PLAIN = new Set(['ERR_CRYPTO_OPERATION_FAILED', 'ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED', 'ERR_SSL_NO_PROTOCOLS_AVAILABLE',
+  'ERR_SSL_UNEXPECTED_EOF_WHILE_READING', 'ERR_TLS_INVALID_PROTOCOL_METHOD', 'ERR_TLS_PSK_SET_IDENTIY_HINT_FAILED'])
+
 function maker (code, Base, message) {
   return function make (...words) {
-    return withCode(new Base(typeof message === 'function' ? message(...words) : message), code, make)
+    const error = new Base(typeof message === 'function' ? message(...words) : message)
+    return PLAIN.has(code) ? plain(error, code, make) : withCode(error, code, make)
   }
+}
+
+/** An error whose text does not show its code. */
+function plain (error, code, below = plain) {
+  Error.captureStackTrace(error, below)
+  if (code !== undefined) error.code = code
+  return error
 }
 
 /**
@@ -108,8 +120,8 @@ const codes = Object.fromEntries(Object.entries(TABLE).map(([code, [Base, messag
 /** A certificate that is for other names. */
 codes.ERR_TLS_CERT_ALTNAME_INVALID = function identityMismatch (reason, host, cert) {
   const [Base, message] = TABLE.ERR_TLS_CERT_ALTNAME_INVALID
-  const error = Object.assign(new Base(message(reason)), { reason, host, cert })
-  return withCode(error, 'ERR_TLS_CERT_ALTNAME_INVALID', identityMismatch)
+  const error = withCode(new Base(message(reason)), 'ERR_TLS_CERT_ALTNAME_INVALID', identityMismatch)
+  return Object.assign(error, { reason, host, cert })
 }
 
 /** Codes whose text is Node.js's, whatever the core says. */
@@ -121,6 +133,11 @@ const SAID_BY_OPENSSL = {
     message: 'error:05800074:x509 certificate routines::key values mismatch',
     library: 'x509 certificate routines',
     reason: 'key values mismatch'
+  },
+  ERR_SSL_NO_APPLICATION_PROTOCOL: {
+    message: 'error:0A0000EB:SSL routines::no application protocol',
+    library: 'SSL routines',
+    reason: 'no application protocol'
   }
 }
 
@@ -133,12 +150,12 @@ function fromNative (native, more = {}) {
   if (native.kind === 'identity') return codes.ERR_TLS_CERT_ALTNAME_INVALID(native.identityReason, native.host, more.cert)
   if (FIXED.has(native.code)) return codes[native.code]()
   const facts = { ...native, message: text(native), ...SAID_BY_OPENSSL[native.code] }
-  const error = new (facts.code.startsWith('ERR_TLS_INVALID') ? TypeError : Error)(facts.message)
-  Error.captureStackTrace(error, fromNative)
-  for (const name of ['library', 'function', 'reason']) if (facts[name] != null) error[name] = facts[name]
+  const error = new (/^ERR_(TLS_)?INVALID/.test(facts.code) ? TypeError : Error)(facts.message)
   if (facts.opensslErrorStack?.length > 1) error.opensslErrorStack = facts.opensslErrorStack.slice(1).reverse().map(withoutFunction)
-  error.code = facts.code
-  return error
+  for (const name of ['library', 'reason']) if (facts[name] != null) error[name] = facts[name]
+  // OpenSSL 3 tells no functions where a context is made, and Node.js leaves the property out.
+  if (facts.function != null && facts.kind !== 'config') error.function = facts.function
+  return plain(error, facts.code, fromNative)
 }
 
 /** Errors of configuration read as OpenSSL prints them; those of connections name the function and the alert besides. */
@@ -155,10 +172,7 @@ function withoutFunction (message) {
 
 /** The error of a connection that the other side has left. */
 function connResetException (message) {
-  const error = new Error(message)
-  Error.captureStackTrace(error, connResetException)
-  error.code = 'ECONNRESET'
-  return error
+  return plain(new Error(message), 'ECONNRESET', connResetException)
 }
 
 /**
@@ -175,4 +189,4 @@ function translated (call) {
   }
 }
 
-module.exports = { codes, connResetException, fromNative, translated, withCode }
+module.exports = { codes, connResetException, fromNative, plain, translated }

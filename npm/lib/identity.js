@@ -7,7 +7,7 @@ const { isIP } = require('node:net')
 const { codes } = require('./errors')
 
 /** How Node.js prints names that hold characters with a meaning in the list. */
-const QUOTED = /^"(?:[^"\\\u0000-\u001f]|\\(?:[bfnrt"'\\/]|u[0-9a-fA-F]{4}))*"/
+const QUOTED = /^"(?:[^"\\\p{Cc}]|\\(?:[bfnrt"\\/]|u[0-9a-fA-F]{4}))*"/u
 
 /**
  * The names of a list in which some are quoted.
@@ -88,13 +88,17 @@ function canonicalAddress (text) {
   return canonicalIPv6(text)
 }
 
+/** As inet_ntop has it, without the zone, which no certificate can name. */
 function canonicalIPv6 (text) {
-  try {
-    return new URL(`http://[${text}]`).hostname.slice(1, -1)
-  } catch {
-    // With a zone, which no certificate can name.
-    return text
-  }
+  const short = new URL(`http://[${text.split('%')[0]}]`).hostname.slice(1, -1)
+  const embedded = /^(::(?:ffff:)?)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short)
+  return embedded === null ? short : embedded[1] + dotted(embedded[2], embedded[3])
+}
+
+/** The IPv4 address at the end of an IPv6 address. */
+function dotted (high, low) {
+  const bits = parseInt(high, 16) * 0x10000 + parseInt(low, 16)
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join('.')
 }
 
 /** The names of a list that count: host names and addresses. */

@@ -6,7 +6,8 @@ const { constants } = require('node:crypto')
 const { ContextSettings, TICKET_KEYS } = require('./context-settings')
 const { toBuffer, toFiles, toKeys, toPem, toPems } = require('./credentials')
 const { settings } = require('./defaults')
-const { codes } = require('./errors')
+const { primeBits } = require('./dh-size')
+const { codes, plain } = require('./errors')
 const { validateBuffer, validateInt32, validateInteger, validateObject, validateString } = require('./validators')
 
 const VERSIONS = new Set(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
@@ -107,7 +108,16 @@ function curves (context, { ecdhCurve = settings.DEFAULT_ECDH_CURVE }) {
 }
 
 function diffieHellman (context, { dhparam }) {
-  if (given(dhparam)) context.init({ dhparam: dhparam === 'auto' ? dhparam : toPem(dhparam, 'options.dhparam', 'DH PARAMETERS') })
+  if (!given(dhparam)) return
+  if (dhparam === 'auto') return context.init({ dhparam })
+  const pem = toPem(dhparam, 'options.dhparam', 'DH PARAMETERS')
+  if (primeBits(pem) < 2048) weakParameters(primeBits(pem))
+  context.init({ dhparam: pem })
+}
+
+function weakParameters (bits) {
+  if (bits < 1024) throw plain(new TypeError('DH parameter is less than 1024 bits'), 'ERR_INVALID_ARG_VALUE')
+  process.emitWarning('DH parameter is less than 2048 bits', 'SecurityWarning')
 }
 
 function revocation (context, { crl }) {

@@ -137,7 +137,7 @@ const methods = {
 
   /** The keys of session tickets: 48 bytes. */
   getTicketKeys () {
-    this[kTicketKeys] ??= this.ticketKeys ? Buffer.from(this.ticketKeys) : defaults.ticketKeys()
+    this[kTicketKeys] ??= this.ticketKeys ? Buffer.from(this.ticketKeys) : (this._sharedCreds.context.getTicketKeys?.() ?? defaults.ticketKeys())
     return Buffer.from(this[kTicketKeys])
   },
 
@@ -157,6 +157,15 @@ const methods = {
     const secureContext = context instanceof SecureContext ? context : createSecureContext(context)
     this._contexts.push([new RegExp(`^${escaped}$`, 'i'), secureContext])
     this[kConfigs].clear()
+  },
+
+  // What the workers of a cluster have in common (node:cluster asks for it).
+  _getServerData () {
+    return { ticketKeys: this.getTicketKeys().toString('hex') }
+  },
+
+  _setServerData (data) {
+    if (data?.ticketKeys) this.setTicketKeys(Buffer.from(data.ticketKeys, 'hex'))
   },
 
   _contextFor (servername) {

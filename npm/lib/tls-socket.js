@@ -5,9 +5,11 @@
 // It owns no handle of libuv. Its life: made, given a stream (`_carry`), connected, secure (`engineSecure`), closed. The
 // engine calls the methods that begin with `engine`.
 
+const { appendFileSync } = require('node:fs')
 const net = require('node:net')
 
 const { createConnection } = require('./connection-options')
+const { flags } = require('./defaults')
 const { Engine } = require('./engine')
 const { codes, connResetException } = require('./errors')
 const { installFacts } = require('./socket-facts')
@@ -290,7 +292,9 @@ prototype._disconnected = function () {
 }
 
 prototype.engineKeylog = function (line) {
-  this.emit('keylog', Buffer.concat([line, Buffer.from('\n')]))
+  const text = Buffer.concat([line, Buffer.from('\n')])
+  if (flags.keylogFile) appendFileSync(flags.keylogFile, text, { mode: 0o600 })
+  this.emit('keylog', text)
 }
 
 prototype.engineSession = function (session) {

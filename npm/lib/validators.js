@@ -12,7 +12,6 @@ const MAX_UINT32 = 2 ** 32 - 1
 /** @returns {Check} */
 function ofType (type) {
   return (value, name) => {
-    // eslint-disable-next-line valid-typeof
     if (typeof value !== type) throw codes.ERR_INVALID_ARG_TYPE(name, type, value)
   }
 }
