@@ -3,17 +3,17 @@
 // Lists of application protocols (RFC 7301).
 
 const { codes } = require('./errors')
+const { toBuffer } = require('./credentials')
 
-/** Protocols by name, each preceded by its length. */
-function wireForm (names) {
-  const parts = names.map((name, index) => {
-    const bytes = Buffer.from(name)
-    if (bytes.length > 255) {
-      throw codes.ERR_OUT_OF_RANGE(`The byte length of the protocol at index ${index} exceeds the maximum length.`, '<= 255', bytes.length, true)
-    }
-    return Buffer.concat([Buffer.from([bytes.length]), bytes])
-  })
-  return Buffer.concat(parts)
+const LONGEST = 255
+
+/** A protocol's name, preceded by its length. */
+function element (name, index) {
+  const length = Buffer.byteLength(name)
+  if (length > LONGEST) {
+    throw codes.ERR_OUT_OF_RANGE(`The byte length of the protocol at index ${index} exceeds the maximum length.`, `<= ${LONGEST}`, length, true)
+  }
+  return Buffer.concat([Buffer.from([length]), Buffer.from(name)])
 }
 
 /**
@@ -22,10 +22,8 @@ function wireForm (names) {
  * @param {any} out
  */
 function convertALPNProtocols (protocols, out) {
-  if (Array.isArray(protocols)) out.ALPNProtocols = wireForm(protocols)
-  else if (ArrayBuffer.isView(protocols)) {
-    out.ALPNProtocols = Buffer.from(Buffer.from(protocols.buffer, protocols.byteOffset, protocols.byteLength))
-  }
+  if (Array.isArray(protocols)) out.ALPNProtocols = Buffer.concat(protocols.map(element))
+  else if (ArrayBuffer.isView(protocols)) out.ALPNProtocols = toBuffer(protocols)
 }
 
 module.exports = { convertALPNProtocols }

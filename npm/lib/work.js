@@ -7,12 +7,17 @@ const native = require('./generated')
 /** @type {Map<number, () => void>} */
 const waiting = new Map()
 
+/** Keeps the process alive while work is being done: a handshake over streams in memory has nothing else that does. */
+const keeper = setInterval(() => {}, 0x7fffffff)
+keeper.unref()
+
 native.setWorkDone((ids) => {
   for (const id of ids) {
     const done = waiting.get(id)
     waiting.delete(id)
     done?.()
   }
+  if (waiting.size === 0) keeper.unref()
 })
 
 /**
@@ -20,6 +25,7 @@ native.setWorkDone((ids) => {
  */
 function startWork (connection, done) {
   if (!connection.startWork()) return false
+  if (waiting.size === 0) keeper.ref()
   waiting.set(connection.id, done)
   return true
 }

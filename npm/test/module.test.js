@@ -1,0 +1,42 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+const builtin = require('node:tls')
+const nodetls = require('..')
+
+test('every export of node:tls is there, of the same kind', () => {
+  for (const name of Object.keys(builtin)) assert.equal(typeof nodetls[name], typeof builtin[name], name)
+})
+
+test('the plain exports have the same values and may be assigned', () => {
+  for (const name of ['CLIENT_RENEG_LIMIT', 'CLIENT_RENEG_WINDOW', 'DEFAULT_CIPHERS', 'DEFAULT_ECDH_CURVE', 'DEFAULT_MIN_VERSION', 'DEFAULT_MAX_VERSION']) {
+    assert.equal(nodetls[name], builtin[name])
+    assert.deepEqual(Object.getOwnPropertyDescriptor(nodetls, name), Object.getOwnPropertyDescriptor(builtin, name))
+  }
+})
+
+test('the cipher suites are those of node:tls, in a fresh list each time', () => {
+  assert.deepEqual(nodetls.getCiphers(), builtin.getCiphers())
+  nodetls.getCiphers().length = 0
+  assert.equal(nodetls.getCiphers().length, builtin.getCiphers().length)
+})
+
+test('the roots are frozen and always the same', () => {
+  assert.equal(nodetls.rootCertificates, nodetls.rootCertificates)
+  assert.ok(Object.isFrozen(nodetls.rootCertificates))
+  assert.ok(nodetls.rootCertificates.length > 100)
+  assert.throws(() => { nodetls.rootCertificates = [] }, TypeError)
+})
+
+test('the ES module has the same exports', async () => {
+  const module = await import('../lib/index.mjs')
+  assert.equal(module.default, nodetls)
+  for (const name of Object.keys(nodetls)) assert.equal(module[name], nodetls[name], name)
+})
+
+test('contexts can be made without new, as functions of old can', () => {
+  assert.ok(nodetls.SecureContext() instanceof nodetls.SecureContext)
+  assert.ok(nodetls.createSecureContext() instanceof nodetls.SecureContext)
+  assert.equal(JSON.stringify(nodetls.createSecureContext()), '{"context":{}}')
+})
