@@ -20,6 +20,7 @@ mod error;
 mod key;
 mod negotiated;
 mod ocsp;
+mod psk;
 mod result;
 mod session;
 mod ssl;
@@ -30,12 +31,16 @@ mod ticket;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
-pub use context::{Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET};
+pub use context::{
+    Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_TICKET,
+    SSL_OP_NO_TLS1_3,
+};
 pub use details::PublicKeyDetails;
 pub use error::{ErrorEntry, ErrorStack};
 pub use key::{Pkcs12, PrivateKey};
 pub use negotiated::{CipherSuite, EphemeralKey};
 pub use ocsp::{OcspVerdict, is_ocsp_response, judge_ocsp_response};
+pub use psk::{MAX_PSK_IDENTITY, MAX_PSK_KEY, Psk};
 pub use session::Session;
 pub use ssl::{Progress, Ssl};
 pub use state::{AlertRecord, OnVerify, VerifyFinding, VerifyReport};
