@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nodetls_openssl::{
     Certificate, Context, ContextBuilder, DhParameters, Pkcs12, PrivateKey, SSL_OP_CIPHER_SERVER_PREFERENCE,
-    SSL_OP_NO_TICKET, certificates_from_pem, sha256,
+    SSL_OP_NO_TICKET, SSL_OP_NO_TLS1_3, certificates_from_pem, sha256,
 };
 
 use crate::cipher::{CipherLists, DEFAULT_CIPHERS};
@@ -158,6 +158,7 @@ struct Inner {
     ticket_keys: TicketKeys,
     secure_options: u64,
     max_version: ProtocolVersion,
+    ciphers: CipherLists,
     /// The binding of sessions for the first application and policy that it was asked for, which is usually the only one.
     binding: OnceLock<ServerBinding>,
 }
@@ -166,7 +167,7 @@ struct Inner {
 #[derive(Debug)]
 struct ServerBinding {
     application: Vec<u8>,
-    authentication: u8,
+    policy: u8,
     binding: [u8; 32],
 }
 
@@ -180,7 +181,9 @@ impl SecureContext {
     pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
         let mut builder = ContextBuilder::new().map_err(Error::bug)?;
         builder.forbid_renegotiation();
-        let max_version = set_protocol(&mut builder, options)?;
+        let ciphers = bounded("ciphers", options.ciphers.as_deref().unwrap_or(DEFAULT_CIPHERS))?;
+        let ciphers = CipherLists::parse(ciphers);
+        let max_version = set_protocol(&mut builder, options, &ciphers)?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit())?;
@@ -199,6 +202,7 @@ impl SecureContext {
                 ticket_keys: TicketKeys::random()?,
                 secure_options: options.secure_options,
                 max_version,
+                ciphers,
                 binding: OnceLock::new(),
             }),
         })
@@ -234,14 +238,14 @@ impl SecureContext {
 
     /// What sessions of servers with this context depend on; see [`server_binding`]. Remembered, because every
     /// connection needs it.
-    pub(crate) fn server_binding(&self, application: &[u8], authentication: u8) -> [u8; 32] {
-        let make = || server_binding(self, application, authentication);
+    pub(crate) fn server_binding(&self, application: &[u8], policy: u8) -> [u8; 32] {
+        let make = || server_binding(self, application, policy);
         let known = self.inner.binding.get_or_init(|| ServerBinding {
             application: application.to_vec(),
-            authentication,
+            policy,
             binding: make(),
         });
-        let is_same = known.authentication == authentication && known.application == application;
+        let is_same = known.policy == policy && known.application == application;
         if is_same { known.binding } else { make() }
     }
 
@@ -253,6 +257,16 @@ impl SecureContext {
     /// Whether sessions live in the server's store instead of in tickets.
     pub(crate) fn has_tickets_disabled(&self) -> bool {
         self.inner.secure_options & SSL_OP_NO_TICKET != 0
+    }
+
+    /// Whether TLS 1.3 is possible.
+    pub(crate) fn may_speak_tls1_3(&self) -> bool {
+        self.max_version() == ProtocolVersion::Tls1_3 && self.inner.secure_options & SSL_OP_NO_TLS1_3 == 0
+    }
+
+    /// The TLS 1.3 suites with SHA-256 that a client's hello and this context have in common; empty without one.
+    pub(crate) fn psk_suites(&self, hello: &ClientHello) -> String {
+        self.inner.ciphers.tls1_3_with_sha256(hello.cipher_suites())
     }
 
     /// The highest protocol version.
@@ -276,10 +290,9 @@ pub(crate) struct OwnCertificate {
 fn set_protocol(
     builder: &mut ContextBuilder,
     options: &SecureContextOptions,
+    ciphers: &CipherLists,
 ) -> Result<ProtocolVersion, Error> {
-    let ciphers =
-        CipherLists::parse(bounded("ciphers", options.ciphers.as_deref().unwrap_or(DEFAULT_CIPHERS))?);
-    let (min, max) = versions(options, &ciphers)?;
+    let (min, max) = versions(options, ciphers)?;
     builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
     builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
     let dh = dh_parameters(options)?;

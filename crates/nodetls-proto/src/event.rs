@@ -3,7 +3,7 @@
 use crate::client_hello::ClientHello;
 use crate::connection::Question;
 use crate::connection::question::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext,
     AskVerifyPeer,
 };
 use crate::error::{AlertDescription, Error};
@@ -28,6 +28,8 @@ pub enum Event {
     NewSession(Question<AskNewSession>),
     /// A client asks for the status of the server's certificate. Node: event `OCSPRequest`.
     OcspRequest(Question<AskOcspRequest>),
+    /// A pre-shared key is needed. Node: `pskCallback`.
+    Psk(Question<AskPsk>),
     /// A server has told the status of its certificate, in DER; not judged unless the options say so. Comes before
     /// [`Event::Secure`]. Node: event `OCSPResponse`.
     OcspResponse(Vec<u8>),

@@ -29,8 +29,8 @@ pub use certificate::{Certificate, PublicKeyDetails};
 pub use cipher::{CipherSuite, DEFAULT_CIPHERS, ciphers};
 pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
 pub use connection::question::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskVerifyPeer, ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskVerifyPeer, ClientHelloAnswer, PskAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
 pub use connection::{Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read};
 pub use context::{DhParam, KeyPem, Pfx, SecureContext, SecureContextOptions};

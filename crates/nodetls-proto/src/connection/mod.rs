@@ -22,6 +22,8 @@
 mod accept;
 mod facts;
 mod handshake;
+mod messages;
+mod psk;
 pub(crate) mod question;
 mod records;
 
@@ -31,16 +33,19 @@ use std::time::Instant;
 
 pub use facts::EphemeralKey;
 use nodetls_openssl::{Ciphertext, ReceiveBuffer, Ssl};
+pub(crate) use psk::check_hint;
 pub use question::{Facts, Question, QuestionKind, Questions};
 pub use records::Read;
 
 use self::accept::Accepting;
 use self::handshake::Step;
+use self::psk::PskWatch;
 use self::question::Slot;
 use crate::context::SecureContext;
 use crate::error::Error;
 use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, ServerOptions, Side};
+use crate::session::offered_session;
 
 /// Ciphertext waiting to be sent, from which on no more is produced until some has been taken.
 const TRANSMIT_HIGH_WATER: usize = 64 * 1024;
@@ -100,6 +105,10 @@ pub struct Connection {
     authorization: facts::Authorization,
     client_authentication: ClientAuthentication,
     server_name: Option<String>,
+    /// Where received bytes go first while a pre-shared key may have to be asked for during OpenSSL's handshake.
+    psk_watch: Option<Box<PskWatch>>,
+    /// A client offers a session that a pre-shared key has opened.
+    offers_psk_session: bool,
 }
 
 impl Connection {
@@ -111,11 +120,15 @@ impl Connection {
     /// Node: `tls.connect(options)`.
     pub fn client(context: &SecureContext, options: ClientOptions, now: Instant) -> Result<Self, Error> {
         let ssl = handshake::client_ssl(context, &options)?;
+        let offers_psk_session = offered_session(context, &options).is_some_and(|(_, by_psk)| by_psk);
+        let takes_psk = options.questions.contains(QuestionKind::Psk);
         let server_name = options.server_name.sni().map(str::to_owned);
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let role = Role::Client(Box::new(options));
         let mut this = Self::new(context, role, Phase::Handshaking(ssl), deadline);
         this.server_name = server_name;
+        this.offers_psk_session = offers_psk_session;
+        this.psk_watch = takes_psk.then(|| Box::new(PskWatch::of_client(context.may_speak_tls1_3())));
         this.has_input = true;
         Ok(this)
     }
@@ -132,7 +145,7 @@ impl Connection {
         now: Instant,
     ) -> Result<Self, Error> {
         let options = options.into();
-        crate::options::alpn_wire_form(&options.alpn_protocols)?;
+        options.check()?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let role = Role::Server(options);
         Ok(Self::new(context, role, Phase::Accepting(Box::default()), deadline))
@@ -158,6 +171,8 @@ impl Connection {
             authorization: facts::Authorization::default(),
             client_authentication: ClientAuthentication::None,
             server_name: None,
+            psk_watch: None,
+            offers_psk_session: false,
         }
     }
 
@@ -331,6 +346,9 @@ impl Connection {
     }
 
     fn received(&self) -> Option<&Ciphertext> {
+        if let (Phase::Handshaking(_), Some(watch)) = (&self.phase, &self.psk_watch) {
+            return Some(watch.received());
+        }
         match &self.phase {
             Phase::Accepting(accepting) => Some(accepting.received()),
             Phase::Handshaking(ssl) | Phase::Finishing(ssl) | Phase::Open(ssl) => Some(ssl.received()),
@@ -339,6 +357,9 @@ impl Connection {
     }
 
     fn received_mut(&mut self) -> Option<&mut Ciphertext> {
+        if let (Phase::Handshaking(_), Some(watch)) = (&self.phase, &mut self.psk_watch) {
+            return Some(watch.received_mut());
+        }
         match &mut self.phase {
             Phase::Accepting(accepting) => Some(accepting.received_mut()),
             Phase::Handshaking(ssl) | Phase::Finishing(ssl) | Phase::Open(ssl) => Some(ssl.received_mut()),
@@ -391,6 +412,7 @@ impl Connection {
 
     fn end(&mut self) {
         self.open_question = None;
+        self.psk_watch = None;
         self.steps.clear();
         if std::mem::take(&mut self.held) {
             // It was to wait for a decision which will not come any more.
