@@ -14,6 +14,7 @@ mod ends;
 mod halves;
 mod hostile;
 mod limits;
+mod psk;
 mod server_close;
 mod transports;
 mod world;
