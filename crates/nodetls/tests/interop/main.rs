@@ -8,6 +8,7 @@
 
 mod bulk;
 mod clients;
+mod psk;
 mod refusals;
 mod resumption;
 mod rustls_peer;
