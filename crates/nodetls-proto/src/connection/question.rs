@@ -223,7 +223,7 @@ pub struct AskResumeSession {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AskVerifyPeer {
-    /// The peer's certificates, its own first; empty when it has none.
+    /// The peer's certificates, its own first; empty when it has none, which is no objection after a pre-shared key.
     pub certificates: Vec<Certificate>,
     /// What the default would object: to the chain, or, if that is trusted, to the name. `None`: nothing.
     pub objection: Option<Error>,
@@ -276,7 +276,10 @@ pub struct AskOcspRequest {
 ///
 /// The suites up to TLS 1.2 have to be named in `ciphers`, because the default leaves them out. In TLS 1.3 the key is
 /// for the suites with SHA-256. Whoever has the key is authorized; certificates are judged as always where there are
-/// any.
+/// any. [`Connection::psk_identity`] says whether a key was used, and whose.
+///
+/// A session that a key has opened is resumed without asking for the key again, as long as it lasts, where both sides
+/// still ask this question.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AskPsk {
