@@ -22,6 +22,8 @@ pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
 pub const SSL_OP_NO_TICKET: u64 = 1 << 14;
 /// `SSL_OP_NO_RENEGOTIATION`: no renegotiation by either side.
 pub const SSL_OP_NO_RENEGOTIATION: u64 = 1 << 30;
+/// `SSL_OP_NO_TLSv1_3`: another version only.
+pub const SSL_OP_NO_TLS1_3: u64 = 1 << 29;
 
 const SSL_CTRL_SET_TLSEXT_SERVERNAME_CB: c_int = 53;
 const SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB: c_int = 63;

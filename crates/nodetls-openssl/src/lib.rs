@@ -27,6 +27,7 @@ mod negotiated;
 mod ocsp;
 mod paths;
 mod pkcs12;
+mod psk;
 mod renegotiation;
 mod result;
 mod session;
@@ -42,7 +43,7 @@ pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};
 pub use context::{
     Context, ContextBuilder, DhParameters, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION,
-    SSL_OP_NO_TICKET,
+    SSL_OP_NO_TICKET, SSL_OP_NO_TLS1_3,
 };
 pub use details::PublicKeyDetails;
 pub use engine::{Engine, EngineError};
@@ -52,6 +53,7 @@ pub use key::PrivateKey;
 pub use negotiated::{CipherSuite, EphemeralKey};
 pub use ocsp::{OcspVerdict, is_ocsp_response, judge_ocsp_response};
 pub use pkcs12::{Pkcs12, Pkcs12Error};
+pub use psk::{MAX_PSK_IDENTITY, MAX_PSK_KEY, Psk};
 pub use renegotiation::KeyUpdateRequest;
 pub use session::Session;
 pub use ssl::{Progress, Ssl};

@@ -115,11 +115,16 @@ impl Session {
     /// Corresponds to `SSL_SESSION_set1_ticket_appdata`.
     pub fn with_application_data(&self, data: &[u8]) -> Result<Self, ErrorStack> {
         let copy = self.duplicate()?;
-        // SAFETY: the copy is ours alone; OpenSSL copies the bytes.
-        let done =
-            unsafe { sys::SSL_SESSION_set1_ticket_appdata(copy.as_ptr(), data.as_ptr().cast(), data.len()) };
-        one(done)?;
+        copy.set_application_data(data)?;
         Ok(copy)
+    }
+
+    /// For a session that nobody else has yet.
+    pub(crate) fn set_application_data(&self, data: &[u8]) -> Result<(), ErrorStack> {
+        // SAFETY: the session is alive and, by the callers' care, not shared; OpenSSL copies the bytes.
+        let done =
+            unsafe { sys::SSL_SESSION_set1_ticket_appdata(self.as_ptr(), data.as_ptr().cast(), data.len()) };
+        one(done)
     }
 
     /// What [`Session::with_application_data`] put in; empty when nothing was.

@@ -17,7 +17,7 @@ use crate::external_key::SignRequest;
 use crate::fiber::{Fiber, Run};
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
-use crate::{Certificate, Context, ErrorStack, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
+use crate::{Certificate, Context, ErrorStack, Psk, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
 
 const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 
@@ -213,6 +213,24 @@ impl Ssl {
     /// The session that a server finds when the client asks for it by its id.
     pub fn provide_session(&mut self, session: Option<Session>) {
         self.state_mut().resume = session;
+    }
+
+    /// The TLS 1.3 suites of this connection by name, separated by colons, instead of the context's.
+    ///
+    /// # Errors
+    /// When a name is not known.
+    ///
+    /// Corresponds to `SSL_set_ciphersuites`.
+    pub fn set_cipher_suites(&mut self, list: &str) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        let list = CString::new(list).map_err(|_| ErrorStack::default())?;
+        // SAFETY: the SSL is alive; OpenSSL only reads the C string.
+        one(unsafe { sys::SSL_set_ciphersuites(self.as_ptr(), list.as_ptr()) })
+    }
+
+    /// The pre-shared key that is given to OpenSSL when it asks for its identity; `None` for none any more.
+    pub fn provide_psk(&mut self, psk: Option<Psk>) {
+        self.state_mut().psk = psk;
     }
 
     /// Sessions are only resumed where this value, at most 32 bytes, is the same.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::buffer::{Ciphertext, Output};
 use crate::external_key::SignRequest;
 use crate::fiber::Stop;
-use crate::{Certificate, Session, TicketKeyRing, TrustStore};
+use crate::{Certificate, Psk, Session, TicketKeyRing, TrustStore};
 
 /// What the verification callback does with OpenSSL's verdict on the peer's chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub(crate) struct State {
     pub(crate) resume: Option<Session>,
     /// A server's response about one of its certificates.
     pub(crate) ocsp: Option<(Certificate, Vec<u8>)>,
+    pub(crate) psk: Option<Psk>,
     pub(crate) ticket_keys: Option<TicketKeyRing>,
     pub(crate) new_sessions: Vec<Session>,
     pub(crate) key_log: Vec<Zeroizing<Vec<u8>>>,

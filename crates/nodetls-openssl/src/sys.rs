@@ -4,9 +4,9 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    ASN1_INTEGER, ASN1_OBJECT, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM,
-    SSL, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX,
-    X509_VERIFY_PARAM,
+    ASN1_INTEGER, ASN1_OBJECT, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_MD, EVP_PKEY, OSSL_LIB_CTX,
+    OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE,
+    X509_STORE_CTX, X509_VERIFY_PARAM,
 };
 use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
@@ -91,6 +91,33 @@ pub(crate) struct NAME_CONSTRAINTS {
     pub(crate) permitted: *mut OPENSSL_STACK,
     pub(crate) excluded: *mut OPENSSL_STACK,
 }
+
+/// `SSL_CIPHER_get_kx_nid(3)`: `NID_kx_ecdhe_psk`, `NID_kx_dhe_psk`, `NID_kx_rsa_psk`, `NID_kx_psk`.
+pub(crate) const NID_KX_WITH_PSK: [c_int; 4] = [1040, 1041, 1042, 1043];
+
+pub(crate) type PskServerCallback =
+    unsafe extern "C" fn(ssl: *mut SSL, identity: *const c_char, key: *mut c_uchar, room: c_uint) -> c_uint;
+pub(crate) type PskClientCallback = unsafe extern "C" fn(
+    ssl: *mut SSL,
+    hint: *const c_char,
+    identity: *mut c_char,
+    identity_room: c_uint,
+    key: *mut c_uchar,
+    room: c_uint,
+) -> c_uint;
+pub(crate) type PskFindSessionCallback = unsafe extern "C" fn(
+    ssl: *mut SSL,
+    identity: *const c_uchar,
+    length: size_t,
+    session: *mut *mut SSL_SESSION,
+) -> c_int;
+pub(crate) type PskUseSessionCallback = unsafe extern "C" fn(
+    ssl: *mut SSL,
+    digest: *const EVP_MD,
+    identity: *mut *const c_uchar,
+    length: *mut size_t,
+    session: *mut *mut SSL_SESSION,
+) -> c_int;
 
 pub(crate) type InfoCallback = unsafe extern "C" fn(ssl: *const SSL, kind: c_int, value: c_int);
 pub(crate) type CertVerifyCallback =
@@ -369,6 +396,36 @@ unsafe extern "C" {
     ) -> c_int;
     /// `OSSL_PARAM_int(3)`.
     pub(crate) fn OSSL_PARAM_get_int(param: *const OSSL_PARAM, value: *mut c_int) -> c_int;
+    /// `SSL_CTX_use_psk_identity_hint(3)`.
+    pub(crate) fn SSL_set_psk_server_callback(ssl: *mut SSL, callback: Option<PskServerCallback>);
+    /// `SSL_CTX_use_psk_identity_hint(3)`.
+    pub(crate) fn SSL_use_psk_identity_hint(ssl: *mut SSL, hint: *const c_char) -> c_int;
+    /// `SSL_CTX_use_psk_identity_hint(3)`.
+    pub(crate) fn SSL_set_psk_find_session_callback(ssl: *mut SSL, callback: Option<PskFindSessionCallback>);
+    /// `SSL_CTX_set_psk_client_callback(3)`.
+    pub(crate) fn SSL_set_psk_client_callback(ssl: *mut SSL, callback: Option<PskClientCallback>);
+    /// `SSL_CTX_set_psk_client_callback(3)`.
+    pub(crate) fn SSL_set_psk_use_session_callback(ssl: *mut SSL, callback: Option<PskUseSessionCallback>);
+    /// `SSL_CTX_set_cipher_list(3)`.
+    pub(crate) fn SSL_set_ciphersuites(ssl: *mut SSL, list: *const c_char) -> c_int;
+    /// `SSL_CIPHER_get_name(3)`.
+    pub(crate) fn SSL_CIPHER_find(ssl: *mut SSL, number: *const c_uchar) -> *const SSL_CIPHER;
+    /// `SSL_CIPHER_get_name(3)`.
+    pub(crate) fn SSL_CIPHER_get_kx_nid(cipher: *const SSL_CIPHER) -> c_int;
+    /// `SSL_get_current_cipher(3)`.
+    pub(crate) fn SSL_get_pending_cipher(ssl: *const SSL) -> *const SSL_CIPHER;
+    /// `SSL_SESSION_free(3)`.
+    pub(crate) fn SSL_SESSION_new() -> *mut SSL_SESSION;
+    /// `SSL_get_client_random(3)`.
+    pub(crate) fn SSL_SESSION_set1_master_key(
+        session: *mut SSL_SESSION,
+        key: *const c_uchar,
+        length: size_t,
+    ) -> c_int;
+    /// `SSL_SESSION_get0_cipher(3)`.
+    pub(crate) fn SSL_SESSION_set_cipher(session: *mut SSL_SESSION, cipher: *const SSL_CIPHER) -> c_int;
+    /// `SSL_SESSION_get_protocol_version(3)`.
+    pub(crate) fn SSL_SESSION_set_protocol_version(session: *mut SSL_SESSION, version: c_int) -> c_int;
     /// `BIO_get_new_index(3)`.
     pub(crate) fn BIO_get_new_index() -> c_int;
     /// `OSSL_LIB_CTX(3)`.

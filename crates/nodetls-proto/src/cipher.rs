@@ -63,8 +63,16 @@ pub fn ciphers() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// Numbers and names of the TLS 1.3 suites with SHA-256, for which external pre-shared keys are.
+const SHA256_CIPHERS: [(u16, &str); 4] = [
+    (0x1301, "TLS_AES_128_GCM_SHA256"),
+    (0x1303, "TLS_CHACHA20_POLY1305_SHA256"),
+    (0x1304, "TLS_AES_128_CCM_SHA256"),
+    (0x1305, "TLS_AES_128_CCM_8_SHA256"),
+];
+
 /// One `ciphers` option taken apart.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CipherLists {
     /// Names for TLS 1.3: those that begin with `TLS_`.
     pub(crate) tls1_3: String,
@@ -79,6 +87,14 @@ impl CipherLists {
             chosen.filter(|name| name.starts_with("TLS_") == wanted).collect::<Vec<_>>().join(":")
         };
         Self { tls1_3: named(true), tls1_2: named(false) }
+    }
+
+    /// The TLS 1.3 suites with SHA-256 that a client offers too, in this list's order; empty without one.
+    pub(crate) fn tls1_3_with_sha256(&self, offered: &[u16]) -> String {
+        let is_common = |name: &&str| {
+            SHA256_CIPHERS.iter().any(|(number, known)| known == name && offered.contains(number))
+        };
+        self.tls1_3.split(':').filter(is_common).collect::<Vec<_>>().join(":")
     }
 
     /// Whether the list sets a security level of its own (`@SECLEVEL=n`).
@@ -100,6 +116,15 @@ mod tests {
         assert!(names.is_sorted());
         assert!(names.iter().all(|name| *name == name.to_ascii_lowercase()));
         assert!(!names.iter().any(|name| name.contains("rc4") || name.contains("3des")));
+    }
+
+    #[test]
+    fn suites_with_sha_256_are_those_of_both_sides() {
+        let lists = CipherLists::parse(DEFAULT_CIPHERS);
+        let all = [0x1301, 0x1302, 0x1303, 0x1304, 0x00FF];
+        assert_eq!(lists.tls1_3_with_sha256(&all), "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256");
+        assert_eq!(lists.tls1_3_with_sha256(&[0x1302]), "");
+        assert_eq!(CipherLists::parse("PSK").tls1_3_with_sha256(&all), "");
     }
 
     #[test]

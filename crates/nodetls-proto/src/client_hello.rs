@@ -98,6 +98,7 @@ struct Offers {
     supported_groups: Vec<u16>,
     signature_schemes: Vec<u16>,
     psk_identities: Vec<Range<usize>>,
+    psk_binders: Vec<u8>,
     requests_ocsp: bool,
 }
 
@@ -242,6 +243,11 @@ impl ClientHello {
         self.offers.psk_identities.iter().map(|range| self.slice(range)).collect()
     }
 
+    /// Whether one of the keys or tickets is for SHA-256, whose binders are as long as its output (RFC 8446 §4.2.11.2).
+    pub(crate) fn has_psk_for_sha256(&self) -> bool {
+        self.offers.psk_binders.contains(&32)
+    }
+
     /// Whether the client asks for a stapled OCSP response (RFC 6066 §8).
     #[must_use]
     pub fn requests_ocsp(&self) -> bool {
@@ -303,7 +309,9 @@ impl Offers {
                 self.signature_schemes = content.only_u16_list(2, "signature_algorithms")?;
             }
             extension::ALPN => self.alpn_protocols = read_alpn(content)?,
-            extension::PRE_SHARED_KEY => self.psk_identities = read_psk_identities(content)?,
+            extension::PRE_SHARED_KEY => {
+                (self.psk_identities, self.psk_binders) = read_pre_shared_key(content)?;
+            }
             extension::SUPPORTED_VERSIONS => {
                 self.supported_versions = Some(content.only_u16_list(1, "supported_versions")?);
             }
@@ -350,20 +358,21 @@ fn read_alpn(mut content: Reader<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
     Ok(protocols)
 }
 
-/// RFC 8446 §4.2.11: the identities with their ages, then the binders, which are only walked over.
-fn read_psk_identities(mut content: Reader<'_>) -> Result<Vec<Range<usize>>, DecodeError> {
+/// RFC 8446 §4.2.11: the identities with their ages, then the binders, of which only the lengths matter here.
+fn read_pre_shared_key(mut content: Reader<'_>) -> Result<(Vec<Range<usize>>, Vec<u8>), DecodeError> {
     let mut list = content.non_empty_vector(2, "identities")?;
     let mut identities = Vec::new();
     while !list.is_empty() {
         identities.push(list.non_empty_vector(2, "PskIdentity.identity")?.range);
         list.array::<4>("obfuscated_ticket_age")?;
     }
-    let mut binders = content.non_empty_vector(2, "binders")?;
-    while !binders.is_empty() {
-        binders.non_empty_vector(1, "PskBinderEntry")?;
+    let mut list = content.non_empty_vector(2, "binders")?;
+    let mut binders = Vec::new();
+    while !list.is_empty() {
+        binders.push(list.non_empty_vector(1, "PskBinderEntry")?.len() as u8);
     }
     content.finish("pre_shared_key")?;
-    Ok(identities)
+    Ok((identities, binders))
 }
 
 /// A part of the message that is being read; ranges are those of the whole message.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nodetls_openssl::{
     Certificate, Context, ContextBuilder, DhParameters, Pkcs12, Pkcs12Error, PrivateKey,
-    SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, certificates_from_pem,
-    sha256,
+    SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, SSL_OP_NO_TLS1_3,
+    certificates_from_pem, sha256,
 };
 
 use crate::cipher::CipherLists;
@@ -177,6 +177,7 @@ struct Inner {
     ticket_keys: TicketKeys,
     secure_options: u64,
     max_version: ProtocolVersion,
+    ciphers: CipherLists,
     /// The binding of sessions for the first application and policy that it was asked for, which is usually the only one.
     binding: OnceLock<ServerBinding>,
 }
@@ -185,7 +186,7 @@ struct Inner {
 #[derive(Debug)]
 struct ServerBinding {
     application: Vec<u8>,
-    authentication: u8,
+    policy: u8,
     binding: [u8; 32],
 }
 
@@ -198,7 +199,9 @@ impl SecureContext {
     /// Node: `tls.createSecureContext(options)`.
     pub fn new(options: &SecureContextOptions) -> Result<Self, Error> {
         let mut builder = ContextBuilder::new().map_err(Error::bug)?;
-        let max_version = set_protocol(&mut builder, options, &defaults())?;
+        let defaults = defaults();
+        let ciphers = cipher_lists(options, &defaults)?;
+        let max_version = set_protocol(&mut builder, options, &defaults, &ciphers)?;
         let identities = Identities::read(options)?;
         let trust = identities.trust(options)?;
         identities.install(&mut builder, trust.explicit(), options.external_key)?;
@@ -220,6 +223,7 @@ impl SecureContext {
                 ticket_keys: TicketKeys::random()?,
                 secure_options: options.secure_options,
                 max_version,
+                ciphers,
                 binding: OnceLock::new(),
             }),
         })
@@ -260,14 +264,14 @@ impl SecureContext {
 
     /// What sessions of servers with this context depend on; see [`server_binding`]. Remembered, because every
     /// connection needs it.
-    pub(crate) fn server_binding(&self, application: &[u8], authentication: u8) -> [u8; 32] {
-        let make = || server_binding(self, application, authentication);
+    pub(crate) fn server_binding(&self, application: &[u8], policy: u8) -> [u8; 32] {
+        let make = || server_binding(self, application, policy);
         let known = self.inner.binding.get_or_init(|| ServerBinding {
             application: application.to_vec(),
-            authentication,
+            policy,
             binding: make(),
         });
-        let is_same = known.authentication == authentication && known.application == application;
+        let is_same = known.policy == policy && known.application == application;
         if is_same { known.binding } else { make() }
     }
 
@@ -284,6 +288,16 @@ impl SecureContext {
     /// Whether sessions live in the server's store instead of in tickets.
     pub(crate) fn has_tickets_disabled(&self) -> bool {
         self.inner.secure_options & SSL_OP_NO_TICKET != 0
+    }
+
+    /// Whether TLS 1.3 is possible.
+    pub(crate) fn may_speak_tls1_3(&self) -> bool {
+        self.max_version() == ProtocolVersion::Tls1_3 && self.inner.secure_options & SSL_OP_NO_TLS1_3 == 0
+    }
+
+    /// The TLS 1.3 suites with SHA-256 that a client's hello and this context have in common; empty without one.
+    pub(crate) fn psk_suites(&self, hello: &ClientHello) -> String {
+        self.inner.ciphers.tls1_3_with_sha256(hello.cipher_suites())
     }
 
     /// The highest protocol version.
@@ -307,17 +321,22 @@ pub(crate) struct OwnCertificate {
 /// Whether contexts can be made of these protocol settings.
 pub(crate) fn check_protocol(options: &SecureContextOptions, defaults: &Defaults) -> Result<(), Error> {
     let mut builder = ContextBuilder::new().map_err(Error::bug)?;
-    set_protocol(&mut builder, options, defaults).map(|_| ())
+    let ciphers = cipher_lists(options, defaults)?;
+    set_protocol(&mut builder, options, defaults, &ciphers).map(|_| ())
+}
+
+fn cipher_lists(options: &SecureContextOptions, defaults: &Defaults) -> Result<CipherLists, Error> {
+    let ciphers = bounded("ciphers", options.ciphers.as_deref().unwrap_or(&defaults.ciphers))?;
+    Ok(CipherLists::parse(ciphers))
 }
 
 fn set_protocol(
     builder: &mut ContextBuilder,
     options: &SecureContextOptions,
     defaults: &Defaults,
+    ciphers: &CipherLists,
 ) -> Result<ProtocolVersion, Error> {
-    let ciphers = bounded("ciphers", options.ciphers.as_deref().unwrap_or(&defaults.ciphers))?;
-    let ciphers = CipherLists::parse(ciphers);
-    let (min, max) = versions(options, defaults, &ciphers)?;
+    let (min, max) = versions(options, defaults, ciphers)?;
     builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
     builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
     let dh = dh_parameters(options)?;

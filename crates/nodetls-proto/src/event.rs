@@ -3,7 +3,7 @@
 use crate::client_hello::ClientHello;
 use crate::connection::Question;
 use crate::connection::question::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext,
     AskSign, AskVerifyPeer,
 };
 use crate::error::{AlertDescription, Error};
@@ -30,6 +30,8 @@ pub enum Event {
     OcspRequest(Question<AskOcspRequest>),
     /// A private key that is elsewhere has to sign.
     Sign(Question<AskSign>),
+    /// A pre-shared key is needed. Node: `pskCallback`.
+    Psk(Question<AskPsk>),
     /// A server has told the status of its certificate, in DER; not judged unless the options say so. Comes before
     /// [`Event::Secure`]. Node: event `OCSPResponse`.
     OcspResponse(Vec<u8>),

@@ -33,8 +33,8 @@ pub use certificate::{Certificate, PublicKeyDetails};
 pub use cipher::{CipherSuite, DEFAULT_CIPHERS, ciphers};
 pub use client_hello::{ClientHello, DecodeError, HelloDeframer, Inspection, MAX_MESSAGE_LENGTH, inspect};
 pub use connection::question::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskSign, AskVerifyPeer, ClientHelloAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskSign, AskVerifyPeer, ClientHelloAnswer, PskAnswer, SelectAlpnAnswer, VerifyPeerAnswer,
 };
 pub use connection::{
     Connection, EphemeralKey, Facts, Question, QuestionKind, Questions, Read, RenegotiateOptions,

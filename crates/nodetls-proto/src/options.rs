@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection::Questions;
+use crate::connection::{Questions, check_hint};
 use crate::context::SecureContext;
 use crate::error::{ConfigError, Error};
 use crate::server_name::ServerName;
@@ -163,8 +163,23 @@ pub struct ServerOptions {
     /// Traces connections from their beginning; see
     /// [`Connection::enable_trace`](crate::Connection::enable_trace). Default: false. Node: `enableTrace`.
     pub enable_trace: bool,
+    /// What clients are told, up to TLS 1.2, so that they choose the right identity for their pre-shared key; at most
+    /// 256 bytes without NUL. Only sent where [`QuestionKind::Psk`](crate::QuestionKind::Psk) is asked. Default: none.
+    /// Node: `pskIdentityHint`.
+    pub psk_identity_hint: Option<String>,
     /// The decisions that the program takes itself. Default: none.
     pub questions: Questions,
+}
+
+impl ServerOptions {
+    /// Finds out whether connections can be made with these options.
+    ///
+    /// # Errors
+    /// [`Error::Config`], which names the option. [`Connection::server`](crate::Connection::server) fails alike.
+    pub fn check(&self) -> Result<(), Error> {
+        alpn_wire_form(&self.alpn_protocols)?;
+        check_hint(self.psk_identity_hint.as_deref())
+    }
 }
 
 impl Default for ServerOptions {
@@ -179,6 +194,7 @@ impl Default for ServerOptions {
             ticket_keys: None,
             session_id_context: Vec::new(),
             enable_trace: false,
+            psk_identity_hint: None,
             questions: Questions::NONE,
         }
     }

@@ -5,6 +5,7 @@
 
 use nodetls_openssl::sha256;
 
+use crate::connection::QuestionKind;
 use crate::context::SecureContext;
 use crate::error::{ConfigError, Error};
 use crate::options::ClientOptions;
@@ -61,13 +62,15 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// What a client's session depends on: with the same value, the same certificate would be judged the same.
-pub(crate) fn client_binding(context: &SecureContext, options: &ClientOptions) -> [u8; 32] {
+/// What a client's session depends on: with the same value, the same certificate would be judged the same. Sessions
+/// that a pre-shared key has opened stay apart from those that a certificate has.
+pub(crate) fn client_binding(context: &SecureContext, options: &ClientOptions, by_psk: bool) -> [u8; 32] {
     let checks = [
         u8::from(options.dangerous_accept_unauthorized),
         u8::from(options.dangerous_skip_name_check),
         options.ocsp as u8,
-        u8::from(options.questions.contains(crate::connection::QuestionKind::VerifyPeer)),
+        u8::from(options.questions.contains(QuestionKind::VerifyPeer)),
+        u8::from(by_psk),
     ];
     let min_dh_size = options.min_dh_size.to_be_bytes();
     let name = options.server_name.to_string();
@@ -75,7 +78,21 @@ pub(crate) fn client_binding(context: &SecureContext, options: &ClientOptions) -
     sha256(&[trust, context.identity_digest(), &checks, &min_dh_size, name.as_bytes()])
 }
 
+/// Whether a client may offer a session that was made under these options, and if so, whether a pre-shared key has
+/// opened it: such a one is of no use to a client that has no key any more.
+pub(crate) fn offered_session<'a>(
+    context: &SecureContext,
+    options: &'a ClientOptions,
+) -> Option<(&'a Session, bool)> {
+    let session = options.session.as_ref()?;
+    let is_bound = |by_psk| session.is_bound_to(&client_binding(context, options, by_psk));
+    if is_bound(false) {
+        return Some((session, false));
+    }
+    (options.questions.contains(QuestionKind::Psk) && is_bound(true)).then_some((session, true))
+}
+
 /// What a server's session depends on. It is the same on all servers of a fleet with the same options.
-pub(crate) fn server_binding(context: &SecureContext, application: &[u8], authentication: u8) -> [u8; 32] {
-    sha256(&[&context.trust().fingerprint, context.identity_digest(), &[authentication], application])
+pub(crate) fn server_binding(context: &SecureContext, application: &[u8], policy: u8) -> [u8; 32] {
+    sha256(&[&context.trust().fingerprint, context.identity_digest(), &[policy], application])
 }

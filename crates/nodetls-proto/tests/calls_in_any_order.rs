@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use nodetls_proto::{
-    ClientAuthentication, Connection, Event, KeyUpdateRequest, OcspStapling, Questions, Read,
+    ClientAuthentication, Connection, Event, KeyUpdateRequest, OcspStapling, PskAnswer, Questions, Read,
     RenegotiateOptions,
 };
 use nodetls_test::pair::{Random, Variation, World, kind};
@@ -132,7 +132,11 @@ impl Chaos {
     /// Answers a question on the right connection, or now and then on the wrong one.
     fn answer(&mut self) {
         let Some(question) = self.questions.pop() else { return };
-        let server = !matches!(&question, Event::VerifyPeer(it) if it.facts().server_name.is_some());
+        let server = match &question {
+            Event::VerifyPeer(question) => question.facts().server_name.is_none(),
+            Event::Psk(question) => question.facts().identity.is_some(),
+            _ => true,
+        };
         let wrong = self.random.next(60) == 0;
         let connection = &mut self.connections[usize::from(server != wrong)];
         // Misuse is what some of these are meant to be.
@@ -144,6 +148,10 @@ impl Chaos {
             Event::NewSession(question) => question.decline(connection),
             Event::OcspRequest(question) => question.decline(connection),
             Event::Sign(question) => question.decline(connection),
+            Event::Psk(question) if self.random.next(2) == 0 => question.decline(connection),
+            Event::Psk(question) => {
+                question.answer(connection, Some(PskAnswer::with_identity("me", [7; 32].as_slice())))
+            }
             Event::VerifyPeer(question) if self.random.next(60) == 0 => question.fail(connection, "no"),
             Event::VerifyPeer(question) => question.decline(connection),
             other => panic!("{other:?} is no question"),

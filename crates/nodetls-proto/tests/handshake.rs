@@ -490,7 +490,7 @@ fn a_name_that_is_not_sent_is_checked_all_the_same() {
             (pair.client.connection.server_name(), pair.server.connection.server_name()),
             (None, None)
         );
-        world.client.server_name = nodetls_test::pair::name("other.test");
+        world.client.server_name = name("other.test");
         assert_eq!(world.driven().client.code(), "ERR_TLS_CERT_ALTNAME_INVALID");
     }
 }

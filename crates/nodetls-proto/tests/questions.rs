@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nodetls_proto::{
     AlertDescription, ClientAuthentication, ClientHelloAnswer, Connection, Error, Event, OcspStapling,
-    QuestionKind, Questions, Read, SelectAlpnAnswer, Side, VerifyPeerAnswer,
+    PskAnswer, QuestionKind, Questions, Read, SelectAlpnAnswer, Side, VerifyPeerAnswer,
 };
 use nodetls_test::pair::{
     Delivery, Pair, Variation, World, authority, client_identity, context, context_options, decline, kind,
@@ -33,7 +33,10 @@ const fn stop(side: Side, kind: QuestionKind, failure: &'static str) -> Stop {
 const VERIFY_CLIENT: Stop = stop(Side::Server, QuestionKind::VerifyPeer, "ERR_TLS_VERIFY_PEER_FAILED");
 const VERIFY_SERVER: Stop = stop(Side::Client, QuestionKind::VerifyPeer, "ERR_TLS_VERIFY_PEER_FAILED");
 const NEW_SESSION: Stop = stop(Side::Server, QuestionKind::NewSession, "ERR_TLS_NEW_SESSION_FAILED");
-const STOPS: [Stop; 7] = [
+/// Up to TLS 1.2 a key cannot be declined, so that `psk/questions.rs` has those questions.
+const PSK_OF_CLIENT: Stop = stop(Side::Server, QuestionKind::Psk, "ERR_TLS_PSK_CALLBACK_FAILED");
+const PSK_FOR_HELLO: Stop = stop(Side::Client, QuestionKind::Psk, "ERR_TLS_PSK_CALLBACK_FAILED");
+const STOPS: [Stop; 9] = [
     stop(Side::Server, QuestionKind::ClientHello, "ERR_TLS_CLIENT_HELLO_REFUSED"),
     stop(Side::Server, QuestionKind::SelectContext, "ERR_TLS_SNI_CALLBACK_FAILED"),
     stop(Side::Server, QuestionKind::SelectAlpn, "ERR_TLS_ALPN_CALLBACK_FAILED"),
@@ -41,11 +44,13 @@ const STOPS: [Stop; 7] = [
     VERIFY_SERVER,
     VERIFY_CLIENT,
     NEW_SESSION,
+    PSK_OF_CLIENT,
+    PSK_FOR_HELLO,
 ];
 
 impl Stop {
     fn exists_in(self, variation: Variation) -> bool {
-        self.kind != QuestionKind::NewSession || variation.is_tls1_3()
+        !matches!(self.kind, QuestionKind::NewSession | QuestionKind::Psk) || variation.is_tls1_3()
     }
 
     /// All stops under all ways of delivery and both versions.
@@ -64,6 +69,9 @@ impl Stop {
         match self.side {
             Side::Client => world.client.questions = questions,
             Side::Server => world.server.questions = questions,
+        }
+        if self == PSK_OF_CLIENT {
+            world.client.questions = questions;
         }
         if self == VERIFY_CLIENT {
             world.server.client_authentication = ClientAuthentication::Required;
@@ -84,6 +92,10 @@ impl Stop {
     /// A pair that stands still at this question.
     fn stopped(self, variation: Variation) -> (Pair, Event) {
         let mut pair = self.world(variation).driven();
+        if self == PSK_OF_CLIENT {
+            agree(pair.client.take_question().unwrap(), &mut pair.client.connection).unwrap();
+            pair.drive();
+        }
         let question = pair.peer(self.side).take_question();
         let question = question.unwrap_or_else(|| panic!("{self:?} is not asked: {:?}", pair.codes()));
         assert_eq!(kind(&question), Some(self.kind));
@@ -118,6 +130,9 @@ fn agree(question: Event, connection: &mut Connection) -> Result<(), Error> {
         Event::VerifyPeer(question) => question.answer(connection, VerifyPeerAnswer::Agree),
         Event::NewSession(question) => question.answer(connection, ()),
         Event::OcspRequest(question) => question.answer(connection, None),
+        Event::Psk(question) => {
+            question.answer(connection, Some(PskAnswer::with_identity("Client_identity", [7; 32].as_slice())))
+        }
         other => panic!("{other:?} is not in the table"),
     }
 }
@@ -130,6 +145,7 @@ fn fail(question: Event, connection: &mut Connection) -> Result<(), Error> {
         Event::VerifyPeer(question) => question.fail(connection, "no"),
         Event::NewSession(question) => question.fail(connection, "no"),
         Event::OcspRequest(question) => question.fail(connection, "no"),
+        Event::Psk(question) => question.fail(connection, "no"),
         other => panic!("{other:?} is not in the table"),
     }
 }
@@ -324,7 +340,7 @@ fn answered_after_the_connection_was_closed_it_is_a_misuse() {
 
 #[test]
 fn the_questions_of_a_server_come_in_their_order() {
-    use QuestionKind::{ClientHello, NewSession, OcspRequest, SelectAlpn, SelectContext, VerifyPeer};
+    use QuestionKind::{ClientHello, NewSession, OcspRequest, Psk, SelectAlpn, SelectContext, VerifyPeer};
     for variation in Variation::all().into_iter().filter(Variation::asks) {
         let mut world = World::new(variation);
         world.client.alpn_protocols = vec![b"h2".to_vec()];
@@ -336,7 +352,8 @@ fn the_questions_of_a_server_come_in_their_order() {
             expected.extend([NewSession, NewSession]);
         }
         assert_eq!(pair.server.asked, expected, "{variation:?}");
-        assert_eq!(pair.client.asked, [VerifyPeer], "{variation:?}");
+        let of_client: &[_] = if variation.is_tls1_3() { &[Psk, VerifyPeer] } else { &[VerifyPeer] };
+        assert_eq!(pair.client.asked, of_client, "{variation:?}");
     }
 }
 
@@ -346,8 +363,8 @@ fn a_question_without_occasion_is_not_asked() {
         let mut world = World::new(variation);
         world.client.server_name = name("127.0.0.1");
         let asked = world.connected().server.asked;
-        use QuestionKind::{OcspRequest, ResumeSession, SelectAlpn, SelectContext, VerifyPeer};
-        for absent in [SelectContext, SelectAlpn, ResumeSession, OcspRequest, VerifyPeer] {
+        use QuestionKind::{OcspRequest, Psk, ResumeSession, SelectAlpn, SelectContext, VerifyPeer};
+        for absent in [SelectContext, SelectAlpn, ResumeSession, OcspRequest, VerifyPeer, Psk] {
             assert!(!asked.contains(&absent), "{absent:?}: {variation:?}");
         }
     }

@@ -426,6 +426,10 @@ impl Pair {
     fn answer_late(&mut self) {
         for peer in [&mut self.client, &mut self.server] {
             if let Some(event) = peer.late.pop_front() {
+                // The connection may have ended meanwhile, and the question with it.
+                if !peer.connection.waits_for_answer() {
+                    return;
+                }
                 peer.events.extend(decline(event, &mut peer.connection));
                 return;
             }
@@ -508,6 +512,7 @@ pub fn kind(event: &Event) -> Option<QuestionKind> {
         Event::NewSession(_) => Some(QuestionKind::NewSession),
         Event::OcspRequest(_) => Some(QuestionKind::OcspRequest),
         Event::Sign(_) => Some(QuestionKind::Sign),
+        Event::Psk(_) => Some(QuestionKind::Psk),
         _ => None,
     }
 }
@@ -525,6 +530,7 @@ pub fn decline(event: Event, connection: &mut Connection) -> Option<Event> {
         Event::VerifyPeer(question) => question.decline(connection),
         Event::OcspRequest(question) => question.decline(connection),
         Event::Sign(question) => question.decline(connection),
+        Event::Psk(question) => question.decline(connection),
         Event::NewSession(question) => question.decline(connection),
         other => return Some(other),
     };

@@ -360,23 +360,33 @@ fn gnutls_client(terms: &Terms, port: u16) -> Report {
 }
 
 fn gnutls_server(terms: &Terms) -> Serving {
+    let mut options = gnutls_options(terms);
+    if terms.ca.is_some() {
+        options.extend(["--require-client-cert".to_owned(), "--verify-client-cert".to_owned()]);
+    } else {
+        options.push("--disable-client-cert".to_owned());
+    }
+    let (process, port) = start_gnutls_server(&options);
+    Serving { program: Program::GnuTls, port, process }
+}
+
+/// Starts `gnutls-serv`, which echoes, with these options, and waits until it listens; also returns its port.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn start_gnutls_server(options: &[String]) -> (Running, u16) {
     // It cannot choose a port by itself. One that was just free rarely is taken by another program meanwhile.
     for _ in 0..10 {
         let port = free_port();
         let mut command = Command::new("gnutls-serv");
-        command.args(["--echo", "--crlf", "-p", &port.to_string()]).args(gnutls_options(terms));
-        if terms.ca.is_some() {
-            command.args(["--require-client-cert", "--verify-client-cert"]);
-        } else {
-            command.arg("--disable-client-cert");
-        }
+        command.args(["--echo", "--crlf", "-p", &port.to_string()]).args(options);
         let mut process = Running::start(&mut command);
         let listens = |output: &str| {
             let failed = output.contains("bind() failed");
             (failed || output.matches("...done").count() == 2).then_some(!failed)
         };
         if process.wait_for(listens) {
-            return Serving { program: Program::GnuTls, port, process };
+            return (process, port);
         }
     }
     panic!("there is no free port");

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use nodetls_proto::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskSign, AskVerifyPeer, BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, Question,
-    Questions, SecretBytes, SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskSign, AskVerifyPeer, BoxError, ClientHelloAnswer, Connection, Error, Event, Facts, PskAnswer,
+    Question, Questions, SecretBytes, SecureContext, SelectAlpnAnswer, Session, VerifyPeerAnswer,
 };
 
 use crate::error::HandshakeError;
@@ -94,6 +94,13 @@ pub trait ServerCallbacks: Send + Sync + 'static {
         async { Ok(None) }
     }
 
+    /// Which key belongs to the identity that this client names? Asked for each connection with such an identity; see
+    /// [`AskPsk`]. Default: none. Node: `pskCallback`, which cannot wait.
+    fn psk(&self, ask: &AskPsk) -> impl Future<Output = Result<Option<PskAnswer>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
+    }
+
     /// A session was made; nothing is sent to the client before this is done. Node: event `newSession`.
     fn new_session(&self, ask: &AskNewSession) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = ask;
@@ -150,6 +157,14 @@ pub trait ClientCallbacks: Send + Sync + 'static {
     /// A private key that is elsewhere has to sign, for contexts with `external_key`. The answer is the signature as TLS
     /// carries it (ECDSA in DER). Default: nobody signs, and the handshake fails.
     fn sign(&self, ask: &AskSign) -> impl Future<Output = Result<Option<Vec<u8>>, BoxError>> + Send {
+        let _ = ask;
+        async { Ok(None) }
+    }
+
+    /// Which key, and by which identity? Asked before the hello for TLS 1.3, and again when a server has selected an
+    /// older version and a suite with a pre-shared key; see [`AskPsk`]. Default: none. Node: `pskCallback`, which
+    /// cannot wait.
+    fn psk(&self, ask: &AskPsk) -> impl Future<Output = Result<Option<PskAnswer>, BoxError>> + Send {
         let _ = ask;
         async { Ok(None) }
     }
@@ -246,6 +261,7 @@ impl<C: ServerCallbacks> Callbacks for Serving<C> {
             Event::ResumeSession(question) => decision!(self, question, resume_session),
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
             Event::OcspRequest(question) => decision!(self, question, ocsp_request),
+            Event::Psk(question) => decision!(self, question, psk),
             Event::NewSession(question) => decision!(self, question, new_session),
             Event::Sign(question) => decision!(self, question, sign),
             other => return Dispatch::Tell(other),
@@ -270,6 +286,7 @@ impl<C: ClientCallbacks> Callbacks for Connecting<C> {
         Dispatch::Decide(match event {
             Event::VerifyPeer(question) => decision!(self, question, verify_peer),
             Event::Sign(question) => decision!(self, question, sign),
+            Event::Psk(question) => decision!(self, question, psk),
             other => return Dispatch::Tell(other),
         })
     }

@@ -103,6 +103,14 @@ impl ServerBuilder {
         self
     }
 
+    /// What clients are told, up to TLS 1.2, so that they choose the right identity for
+    /// [`psk`](ServerCallbacks::psk); at most 256 bytes without NUL. Default: none. Node: `pskIdentityHint`.
+    #[must_use]
+    pub fn psk_identity_hint(mut self, hint: impl Into<String>) -> Self {
+        self.options.psk_identity_hint = Some(hint.into());
+        self
+    }
+
     /// The context for a server name, or for a pattern such as `*.example.com`. Node: `server.addContext`.
     #[must_use]
     pub fn context(mut self, name: &str, context: &SecureContext) -> Self {
@@ -164,7 +172,7 @@ impl ServerBuilder {
         if self.options.ticket_keys.is_none() {
             self.options.ticket_keys = Some(TicketKeys::random()?);
         }
-        nodetls_proto::alpn_wire_form(&self.options.alpn_protocols)?;
+        self.options.check()?;
         let shared = Shared {
             current: Mutex::new((self.context, Arc::new(self.options))),
             callbacks: self.callbacks,

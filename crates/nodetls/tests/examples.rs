@@ -109,6 +109,11 @@ async fn client_certificates_lets_in_members_only() {
 }
 
 #[tokio::test]
+async fn psk_needs_no_certificate() {
+    says("psk", &["device 7 hears: hello", "authorized without a certificate: true"]).await;
+}
+
+#[tokio::test]
 async fn hyper_https_answers_a_request() {
     says("hyper_https", &["200 OK: hello from /a"]).await;
 }

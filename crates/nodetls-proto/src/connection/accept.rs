@@ -3,11 +3,15 @@
 //! The order of the questions stands in [`Decision`]. OpenSSL comes in when all are answered, and gets the very bytes
 //! that were received. Bytes that are no ClientHello go to OpenSSL at once, which knows the fitting alert.
 
-use nodetls_openssl::{Ciphertext, Ssl, is_ocsp_response};
+mod psk;
 
+use nodetls_openssl::{Ciphertext, Psk, Ssl, is_ocsp_response};
+
+use self::psk::PskIdentities;
+use super::psk::PskWatch;
 use super::question::{
     AskClientHello, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext, ClientHelloAnswer,
-    SelectAlpnAnswer,
+    QuestionKind, SelectAlpnAnswer,
 };
 use super::{Connection, Facts, Phase, Question, Role};
 use crate::certificate::Certificate;
@@ -17,6 +21,7 @@ use crate::error::{AlertDescription, Error};
 use crate::event::Event;
 use crate::options::{ServerOptions, Side};
 use crate::session::Session;
+use crate::ticket::TicketKeys;
 use crate::version::ProtocolVersion;
 
 /// TLS 1.3's number on the wire.
@@ -34,6 +39,7 @@ enum Decision {
     Context,
     Alpn,
     Session,
+    Psk,
     Ocsp,
     Start,
 }
@@ -47,6 +53,9 @@ pub(super) struct Accepting {
     hello: Option<ClientHello>,
     alpn: Option<Vec<u8>>,
     session: Option<Session>,
+    /// The identities for which no key has been asked yet, the last one first.
+    psk_identities: PskIdentities,
+    psk: Option<Psk>,
     /// The certificate that an OCSP response is about.
     certificate: Option<nodetls_openssl::Certificate>,
     ocsp_response: Option<Vec<u8>>,
@@ -98,6 +107,7 @@ impl Connection {
             Decision::Context => self.ask_context(),
             Decision::Alpn => self.ask_alpn(),
             Decision::Session => self.ask_session(),
+            Decision::Psk => self.ask_psk_of_hello(),
             Decision::Ocsp => self.ask_ocsp(),
             Decision::Start => self.start_server_handshake(),
         }
@@ -255,7 +265,10 @@ impl Connection {
         let wanted = self.wanted_session();
         match wanted {
             Some(session_id) => self.ask(|_| Some(AskResumeSession { session_id }), Event::ResumeSession),
-            None => self.decided(Decision::Ocsp),
+            None => {
+                self.find_psk_identities();
+                self.decided(Decision::Psk);
+            }
         }
     }
 
@@ -263,7 +276,8 @@ impl Connection {
         if let Some((accepting, _)) = self.accepting() {
             accepting.session = answer;
         }
-        self.decided(Decision::Ocsp);
+        self.find_psk_identities();
+        self.decided(Decision::Psk);
         Ok(())
     }
 
@@ -295,12 +309,19 @@ impl Connection {
     }
 
     fn start_server_handshake(&mut self) {
+        let psk_suites = self.psk_suites();
+        let watches = self.questions().contains(QuestionKind::Psk) && !self.may_speak_tls1_3();
         let Some((accepting, _)) = self.accepting() else { return };
-        let Accepting { received, alpn, session, certificate, ocsp_response, .. } = std::mem::take(accepting);
-        match self.server_ssl(received) {
+        let Accepting { mut received, alpn, session, psk, certificate, ocsp_response, .. } =
+            std::mem::take(accepting);
+        let watch = watches.then(|| Box::new(PskWatch::of_server(std::mem::take(&mut received))));
+        match self.server_ssl(received, watch.is_some() || psk.is_some()) {
             Ok(mut ssl) => {
                 ssl.select_alpn_protocol(alpn);
                 ssl.provide_session(session.map(|session| session.0));
+                ssl.provide_psk(psk);
+                // Names that the context has taken before; without them, the key would not be used.
+                let _ = psk_suites.map(|suites| ssl.set_cipher_suites(&suites));
                 if let (Some(certificate), Some(response)) = (certificate, ocsp_response) {
                     ssl.staple_ocsp(certificate, response);
                 }
@@ -309,20 +330,31 @@ impl Connection {
                 }
                 self.phase = Phase::Handshaking(ssl);
                 self.limit_renegotiation();
+                self.psk_watch = watch;
                 self.has_input = true;
             }
             Err(error) => self.fail(error),
         }
     }
 
-    fn server_ssl(&mut self, received: Ciphertext) -> Result<Ssl, Error> {
+    fn own_ticket_keys(&self) -> &TicketKeys {
         let own_keys = match &self.role {
             Role::Server(options) => options.ticket_keys.as_ref(),
             Role::Client(_) => None,
         };
-        let keys = own_keys.unwrap_or_else(|| self.context.ticket_keys()).0.clone();
+        own_keys.unwrap_or_else(|| self.context.ticket_keys())
+    }
+
+    fn server_ssl(&mut self, received: Ciphertext, uses_psk: bool) -> Result<Ssl, Error> {
+        let keys = self.own_ticket_keys().0.clone();
         let mut ssl = Ssl::server(self.context.context(), received, keys).map_err(Error::bug)?;
         ssl.set_options(self.context.server_options());
+        if uses_psk {
+            ssl.enable_psk();
+            if let Some(hint) = self.psk_identity_hint() {
+                ssl.set_psk_identity_hint(hint).map_err(Error::bug)?;
+            }
+        }
         self.authenticate_client(&mut ssl)?;
         Ok(ssl)
     }

@@ -61,15 +61,23 @@ impl Connection {
         self.server_name.as_deref()
     }
 
-    /// Whether a session was resumed. Node: `isSessionReused()`.
+    /// Whether a session was resumed. In TLS 1.3 also where an external pre-shared key was used, which is much the same
+    /// there; [`Connection::psk_identity`] tells them apart on first connections. Node: `isSessionReused()`.
     pub fn is_session_reused(&self) -> bool {
         self.established().is_some_and(Ssl::is_session_reused)
     }
 
-    /// Whether the peer's certificate is trusted and, on clients, for the right name. False before that is
-    /// decided, and on servers that ask for no certificate. Node: `authorized`.
+    /// Whether the peer's certificate is trusted and, on clients, for the right name; or the peer has shown that it has
+    /// the pre-shared key. False before that is decided, and otherwise on servers that ask for no certificate.
+    /// Node: `authorized`.
     pub fn is_authorized(&self) -> bool {
         self.authorization.authorized
+    }
+
+    /// The identity of the pre-shared key that was used, also when the session in use was made; `None` without one.
+    /// Clients that resume a session of TLS 1.3 do not know it any more.
+    pub fn psk_identity(&self) -> Option<Vec<u8>> {
+        self.established().and_then(Ssl::psk_identity)
     }
 
     /// Why the peer is not authorized, where it was let in all the same. Node: `authorizationError`.

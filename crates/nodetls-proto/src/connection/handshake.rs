@@ -11,7 +11,7 @@ use nodetls_openssl::{
     AlertRecord, OcspVerdict, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport, judge_ocsp_response,
 };
 
-use super::question::{AskNewSession, AskSign, AskVerifyPeer, VerifyPeerAnswer};
+use super::question::{AskNewSession, AskSign, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
 use super::renegotiation::{ask_for_certificate, is_refusal};
 use super::{Connection, Phase, Role};
 use crate::certificate::Certificate;
@@ -20,7 +20,7 @@ use crate::error::{AlertDescription, ConfigError, Error, VerifyError, verify_cod
 use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, OcspStapling, Side, alpn_wire_form};
 use crate::secret::SecretBytes;
-use crate::session::{Session, client_binding};
+use crate::session::{Session, client_binding, offered_session};
 use crate::verification::{self, verify_error};
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`: OpenSSL's account of a refusal that was decided here.
@@ -60,8 +60,10 @@ pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Re
     if !alpn.is_empty() {
         ssl.offer_alpn_protocols(&alpn).map_err(Error::bug)?;
     }
-    let binding = client_binding(context, options);
-    if let Some(session) = options.session.as_ref().filter(|session| session.is_bound_to(&binding)) {
+    if options.questions.contains(QuestionKind::Psk) {
+        ssl.enable_psk();
+    }
+    if let Some((session, _)) = offered_session(context, options) {
         // A session that this context cannot use is no error: a full handshake follows.
         let _ = ssl.offer_session(&session.0);
     }
@@ -73,7 +75,9 @@ impl Connection {
     pub(super) fn authenticate_client(&mut self, ssl: &mut Ssl) -> Result<(), Error> {
         let Role::Server(options) = &self.role else { return Ok(()) };
         let authentication = self.context.client_authentication().unwrap_or(options.client_authentication);
-        let binding = self.context.server_binding(&options.session_id_context, authentication as u8);
+        let takes_psk = options.questions.contains(QuestionKind::Psk);
+        let policy = authentication as u8 | u8::from(takes_psk) << 7;
+        let binding = self.context.server_binding(&options.session_id_context, policy);
         ssl.set_session_id_context(&binding).map_err(Error::bug)?;
         ask_for_certificate(ssl, &self.context, options.questions, authentication)?;
         self.client_authentication = authentication;
@@ -81,12 +85,16 @@ impl Connection {
     }
 
     pub(super) fn advance_handshake(&mut self) {
+        if self.asks_psk_for_hello() {
+            return;
+        }
         let Phase::Handshaking(ssl) = &mut self.phase else { return };
         let progress = ssl.handshake();
         let alert = self.harvest();
         match progress {
             Ok(_) if self.has_small_dh_group() => self.refuse_dh_group(),
             Ok(Progress::Done(())) => self.finish_handshake(),
+            Ok(Progress::WantRead) if self.feed_from_watch() => {}
             Ok(Progress::WantRead) if self.eof => self.fail(Error::Truncated { during_handshake: true }),
             Ok(Progress::WantRead) => {}
             Ok(Progress::WantVerify) => self.ask_verify_peer(),
@@ -153,7 +161,7 @@ impl Connection {
         let Role::Client(options) = &self.role else {
             return self.steps.extend(sessions.map(Step::NewSession));
         };
-        let binding = client_binding(&self.context, options);
+        let binding = client_binding(&self.context, options, self.is_psk_authenticated());
         for session in sessions.filter(|session| session.0.is_resumable()) {
             match session.bound(&binding) {
                 Ok(session) => self.events.push_back(Event::Session(session)),
@@ -193,6 +201,9 @@ impl Connection {
     fn chain_finding(&self, ssl: &Ssl) -> Option<VerifyFinding> {
         if let Some(report) = ssl.verify_report() {
             return report.findings.last().cloned();
+        }
+        if self.is_authenticated_by_psk_alone() {
+            return None;
         }
         let code = match ssl.verify_result() {
             // Node: a peer without a certificate is not authorized, although OpenSSL has nothing against it.
@@ -304,13 +315,20 @@ impl Connection {
     // ---- after the last message ----
 
     fn finish_handshake(&mut self) {
-        let Phase::Handshaking(ssl) = std::mem::replace(&mut self.phase, Phase::Ended(None)) else { return };
+        self.end_watch();
+        let Phase::Handshaking(mut ssl) = std::mem::replace(&mut self.phase, Phase::Ended(None)) else {
+            return;
+        };
+        ssl.provide_psk(None);
         let judged = match self.side() {
             // A resumed session, and a suite without certificates, bring nothing that could have been judged before.
             Side::Client => ssl.verify_report().is_some(),
             Side::Server => self.client_authentication == ClientAuthentication::None,
         };
         self.phase = Phase::Finishing(ssl);
+        if judged && self.side() == Side::Server && self.is_psk_authenticated() {
+            self.authorization.accept();
+        }
         self.steps.push_front(Step::Ocsp);
         if !judged {
             self.steps.push_front(Step::VerifyPeer);
@@ -331,14 +349,16 @@ impl Connection {
         }
     }
 
-    /// A resumed session had its server's status judged when it was made, by the same options.
+    /// A resumed session had its server's status judged when it was made, by the same options; and without a certificate,
+    /// which a server with a pre-shared key need not have, there is nothing to judge.
     fn judge_ocsp(&mut self) {
         self.has_input = true;
+        let needs_none = self.is_authenticated_by_psk_alone();
         let (Role::Client(options), Phase::Finishing(ssl) | Phase::Open(ssl)) = (&self.role, &mut self.phase)
         else {
             return;
         };
-        if options.ocsp == OcspStapling::NotRequested || ssl.is_session_reused() {
+        if options.ocsp == OcspStapling::NotRequested || ssl.is_session_reused() || needs_none {
             return;
         }
         let required = options.ocsp == OcspStapling::Required;

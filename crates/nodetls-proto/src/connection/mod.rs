@@ -22,6 +22,8 @@
 mod accept;
 mod facts;
 mod handshake;
+mod messages;
+mod psk;
 pub(crate) mod question;
 mod records;
 mod renegotiation;
@@ -33,18 +35,21 @@ use std::time::Instant;
 
 pub use facts::EphemeralKey;
 use nodetls_openssl::{Ciphertext, ReceiveBuffer, Ssl};
+pub(crate) use psk::check_hint;
 pub use question::{Facts, Question, QuestionKind, Questions};
 pub use records::Read;
 pub use renegotiation::RenegotiateOptions;
 
 use self::accept::Accepting;
 use self::handshake::Step;
+use self::psk::PskWatch;
 use self::question::Slot;
 use self::renegotiation::Renegotiation;
 use crate::context::SecureContext;
 use crate::error::Error;
 use crate::event::Event;
 use crate::options::{ClientAuthentication, ClientOptions, ServerOptions, Side};
+use crate::session::offered_session;
 use crate::version::ProtocolVersion;
 
 /// Ciphertext waiting to be sent, from which on no more is produced until some has been taken.
@@ -109,6 +114,10 @@ pub struct Connection {
     alpn_protocol: Option<Box<[u8]>>,
     renegotiation: Renegotiation,
     is_traced: bool,
+    /// Where received bytes go first while a pre-shared key may have to be asked for during OpenSSL's handshake.
+    psk_watch: Option<Box<PskWatch>>,
+    /// A client offers a session that a pre-shared key has opened.
+    offers_psk_session: bool,
 }
 
 impl Connection {
@@ -120,12 +129,16 @@ impl Connection {
     /// Node: `tls.connect(options)`.
     pub fn client(context: &SecureContext, options: ClientOptions, now: Instant) -> Result<Self, Error> {
         let ssl = handshake::client_ssl(context, &options)?;
+        let offers_psk_session = offered_session(context, &options).is_some_and(|(_, by_psk)| by_psk);
+        let takes_psk = options.questions.contains(QuestionKind::Psk);
         let server_name = options.sent_name().map(str::to_owned);
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let traced = options.enable_trace;
         let role = Role::Client(Box::new(options));
         let mut this = Self::new(context, role, Phase::Handshaking(ssl), deadline, now);
         this.server_name = server_name;
+        this.offers_psk_session = offers_psk_session;
+        this.psk_watch = takes_psk.then(|| Box::new(PskWatch::of_client(context.may_speak_tls1_3())));
         this.has_input = true;
         this.limit_renegotiation();
         if traced {
@@ -146,7 +159,7 @@ impl Connection {
         now: Instant,
     ) -> Result<Self, Error> {
         let options = options.into();
-        crate::options::alpn_wire_form(&options.alpn_protocols)?;
+        options.check()?;
         let deadline = options.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         let traced = options.enable_trace;
         let role = Role::Server(options);
@@ -186,6 +199,8 @@ impl Connection {
             alpn_protocol: None,
             renegotiation: Renegotiation::new(now),
             is_traced: false,
+            psk_watch: None,
+            offers_psk_session: false,
         }
     }
 
@@ -389,6 +404,9 @@ impl Connection {
     }
 
     fn received(&self) -> Option<&Ciphertext> {
+        if let (Phase::Handshaking(_), Some(watch)) = (&self.phase, &self.psk_watch) {
+            return Some(watch.received());
+        }
         match &self.phase {
             Phase::Accepting(accepting) => Some(accepting.received()),
             Phase::Handshaking(ssl) | Phase::Finishing(ssl) | Phase::Open(ssl) => Some(ssl.received()),
@@ -397,6 +415,9 @@ impl Connection {
     }
 
     fn received_mut(&mut self) -> Option<&mut Ciphertext> {
+        if let (Phase::Handshaking(_), Some(watch)) = (&self.phase, &mut self.psk_watch) {
+            return Some(watch.received_mut());
+        }
         match &mut self.phase {
             Phase::Accepting(accepting) => Some(accepting.received_mut()),
             Phase::Handshaking(ssl) | Phase::Finishing(ssl) | Phase::Open(ssl) => Some(ssl.received_mut()),
@@ -449,6 +470,7 @@ impl Connection {
 
     fn end(&mut self) {
         self.open_question = None;
+        self.psk_watch = None;
         self.steps.clear();
         self.renegotiation.end();
         if std::mem::take(&mut self.held) {

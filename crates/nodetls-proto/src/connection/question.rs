@@ -12,9 +12,11 @@ use crate::certificate::Certificate;
 use crate::client_hello::ClientHello;
 use crate::context::SecureContext;
 use crate::error::{AlertDescription, BoxError, Error};
+use crate::secret::SecretBytes;
 use crate::server_name::ServerName;
 use crate::session::Session;
 use crate::signature::SignatureScheme;
+use crate::version::ProtocolVersion;
 
 /// The kinds of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +38,8 @@ pub enum QuestionKind {
     OcspRequest,
     /// [`AskSign`]
     Sign,
+    /// [`AskPsk`]
+    Psk,
 }
 
 /// A set of question kinds: the decisions that a program takes itself. All others take their default.
@@ -222,7 +226,7 @@ pub struct AskResumeSession {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AskVerifyPeer {
-    /// The peer's certificates, its own first; empty when it has none.
+    /// The peer's certificates, its own first; empty when it has none, which is no objection after a pre-shared key.
     pub certificates: Vec<Certificate>,
     /// What the default would object: to the chain, or, if that is trusted, to the name. `None`: nothing.
     pub objection: Option<Error>,
@@ -278,6 +282,66 @@ pub struct AskSign {
     pub message: Vec<u8>,
 }
 
+/// A pre-shared key is needed (RFC 4279, RFC 8446 §4.2.11). The answer is the key, or `None` for none.
+///
+/// *Servers* are asked with the client's identity: in TLS 1.3 for up to eight identities, each of at most 256 bytes and
+/// not one of the server's own tickets, until one has a key; if none has, the handshake goes on with certificates. Up
+/// to TLS 1.2 once, and a client whose identity has no key gets the alert `unknown_psk_identity`.
+///
+/// *Clients* are asked before their hello, if they may speak TLS 1.3, for a key to offer besides certificates; and up
+/// to TLS 1.2 again when the server has selected a suite with a pre-shared key, with its hint, if it sent one. There
+/// the handshake cannot go on without a key and fails with `ERR_SSL_PSK_IDENTITY_NOT_FOUND`.
+///
+/// The suites up to TLS 1.2 have to be named in `ciphers`, because the default leaves them out. In TLS 1.3 the key is
+/// for the suites with SHA-256. Whoever has the key is authorized; certificates are judged as always where there are
+/// any. [`Connection::psk_identity`] says whether a key was used, and whose.
+///
+/// A session that a key has opened is resumed without asking for the key again, as long as it lasts, where both sides
+/// still ask this question.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct AskPsk {
+    /// The identity that the client names, on servers; up to TLS 1.2 possibly empty.
+    pub identity: Option<Vec<u8>>,
+    /// The server's hint, on clients: which identity would be right. Never in TLS 1.3.
+    pub hint: Option<Vec<u8>>,
+    /// The version that the key is for.
+    pub protocol_version: ProtocolVersion,
+}
+
+/// Leaves out the identity, which tells who the client is.
+impl fmt::Debug for AskPsk {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AskPsk").field("protocol_version", &self.protocol_version).finish_non_exhaustive()
+    }
+}
+
+/// An answer to [`AskPsk`]. Node: what `pskCallback` returns.
+#[derive(Clone)]
+pub struct PskAnswer {
+    pub(super) key: SecretBytes,
+    pub(super) identity: Vec<u8>,
+}
+
+impl PskAnswer {
+    /// A server's answer: the key of the client's identity, 1 to 512 bytes. Other lengths fail the connection.
+    pub fn new(key: impl Into<SecretBytes>) -> Self {
+        Self { key: key.into(), identity: Vec::new() }
+    }
+
+    /// A client's answer: the key and the identity that the server knows it by, 1 to 256 bytes without NUL, as a rule
+    /// UTF-8. Other lengths fail the connection. Servers ignore the identity.
+    pub fn with_identity(identity: impl Into<Vec<u8>>, key: impl Into<SecretBytes>) -> Self {
+        Self { key: key.into(), identity: identity.into() }
+    }
+}
+
+impl fmt::Debug for PskAnswer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("PskAnswer(..)")
+    }
+}
+
 macro_rules! facts {
     ($($facts:ident: $answer:ty, $kind:ident, $declined:expr, $code:literal, $apply:path;)*) => {$(
         impl Facts for $facts {
@@ -314,6 +378,8 @@ facts! {
         "ERR_TLS_OCSP_REQUEST_FAILED", Connection::ocsp_answered;
     AskSign: Option<Vec<u8>>, Sign, None,
         "ERR_TLS_SIGN_FAILED", Connection::sign_answered;
+    AskPsk: Option<PskAnswer>, Psk, None,
+        "ERR_TLS_PSK_CALLBACK_FAILED", Connection::psk_answered;
     AskNewSession: (), NewSession, (),
         "ERR_TLS_NEW_SESSION_FAILED", Connection::new_session_answered;
 }

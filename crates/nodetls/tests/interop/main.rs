@@ -8,6 +8,7 @@
 
 mod bulk;
 mod clients;
+mod psk;
 mod refusals;
 mod renegotiation;
 mod resumption;

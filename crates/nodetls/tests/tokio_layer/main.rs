@@ -15,6 +15,7 @@ mod external_keys;
 mod halves;
 mod hostile;
 mod limits;
+mod psk;
 mod renegotiation;
 mod server_close;
 mod transports;
