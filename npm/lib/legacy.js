@@ -67,7 +67,12 @@ class SecurePair extends EventEmitter {
       ...options, secureContext, isServer: Boolean(isServer), requestCert: Boolean(requestCert), rejectUnauthorized: Boolean(rejectUnauthorized)
     })
     this.cleartext.once('secure', () => this.emit('secure'))
-    this.cleartext.on('_tlsError', (error) => this.emit('error', error))
+    this.cleartext.on('_tlsError', (error) => this.#tell(error))
+  }
+
+  /** A program that does not listen has lost a handshake, not its life. */
+  #tell (error) {
+    if (this.listenerCount('error') > 0) this.emit('error', error)
   }
 
   destroy () {

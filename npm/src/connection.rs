@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
 use napi_derive::napi;
-use nodetls_proto::{Connection, EphemeralKey, KeyUpdateRequest, Read, RenegotiateOptions};
+use nodetls_proto::{Connection, EphemeralKey, KeyUpdateRequest, PskAnswer, Read, RenegotiateOptions, SecretBytes};
 
 use crate::context::{NativeContext, client_authentication};
 use crate::error::{NativeError, refused, thrown};
@@ -325,6 +325,20 @@ impl NativeConnection {
     #[napi]
     pub fn answer_with_word(&mut self, env: Env, word: String) -> Result<()> {
         self.answer_with(&env, Answer::Word(word))
+    }
+
+    /// Answers with a pre-shared key; a client's, with the identity that it goes by.
+    #[napi]
+    pub fn answer_with_psk(&mut self, env: Env, key: Buffer, identity: Option<String>) -> Result<()> {
+        let key = SecretBytes::from(&key[..]);
+        let answer = PskAnswer::with_identity(identity.unwrap_or_default(), key);
+        self.answer_with(&env, Answer::Psk(answer))
+    }
+
+    /// The identity of the pre-shared key in use.
+    #[napi]
+    pub fn psk_identity(&self) -> Option<String> {
+        self.lock().psk_identity().map(|identity| String::from_utf8_lossy(&identity).into_owned())
     }
 
     /// Ends the connection because the decision failed. JavaScript keeps the error; this is its text.

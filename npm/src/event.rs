@@ -96,6 +96,14 @@ fn question<'env>(
             object.set("servername", facts.server_name.as_ref().map(ToString::to_string))?;
             ("verifyPeer", Open::VerifyPeer(question))
         }
+        Event::Psk(question) => {
+            let facts = question.facts();
+            let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            object.set("identity", text(&facts.identity))?;
+            object.set("hint", text(&facts.hint))?;
+            object.set("version", facts.protocol_version.as_str())?;
+            ("psk", Open::Psk(question))
+        }
         Event::Sign(question) => {
             let facts = question.facts();
             object.set("certificate", bytes(env, &facts.certificate.to_der())?)?;

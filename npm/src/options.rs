@@ -83,6 +83,8 @@ pub struct NativeServerOptions {
     pub handshake_timeout: Option<f64>,
     /// Keeps sessions of different applications apart.
     pub session_id_context: Option<Buffer>,
+    /// What clients are told about the identity that they should use.
+    pub psk_identity_hint: Option<String>,
     /// Whether connections are traced from their beginning.
     pub enable_trace: Option<bool>,
     /// How many renegotiations a client may begin within the window.
@@ -100,6 +102,7 @@ impl NativeServerOptions {
         let keys = self.ticket_keys.map(|keys| TicketKeys::from_bytes(TicketKeyLayout::Node, [&keys[..]])).transpose();
         let default = ServerOptions::default();
         Ok(Arc::new(ServerOptions {
+            psk_identity_hint: self.psk_identity_hint,
             enable_trace: self.enable_trace.unwrap_or_default(),
             renegotiation_limit: self.renegotiation_limit.unwrap_or(default.renegotiation_limit),
             renegotiation_window: self
@@ -154,7 +157,7 @@ fn questions(names: &[String]) -> Result<Questions> {
     })
 }
 
-const KINDS: [(&str, QuestionKind); 8] = [
+const KINDS: [(&str, QuestionKind); 9] = [
     ("clientHello", QuestionKind::ClientHello),
     ("selectContext", QuestionKind::SelectContext),
     ("selectAlpn", QuestionKind::SelectAlpn),
@@ -163,4 +166,5 @@ const KINDS: [(&str, QuestionKind); 8] = [
     ("newSession", QuestionKind::NewSession),
     ("ocspRequest", QuestionKind::OcspRequest),
     ("sign", QuestionKind::Sign),
+    ("psk", QuestionKind::Psk),
 ];

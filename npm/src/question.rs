@@ -1,8 +1,8 @@
 //! The open question of a connection, and the answers that JavaScript may give.
 
 use nodetls_proto::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext, AskSign,
-    AskVerifyPeer, ClientHelloAnswer, Connection, Error, Question, SecureContext, SelectAlpnAnswer, Session,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext, AskSign,
+    AskVerifyPeer, ClientHelloAnswer, Connection, Error, PskAnswer, Question, SecureContext, SelectAlpnAnswer, Session,
     VerifyPeerAnswer,
 };
 
@@ -16,6 +16,7 @@ pub(crate) enum Open {
     OcspRequest(Question<AskOcspRequest>),
     VerifyPeer(Question<AskVerifyPeer>),
     Sign(Question<AskSign>),
+    Psk(Question<AskPsk>),
 }
 
 /// What JavaScript has said.
@@ -26,6 +27,8 @@ pub(crate) enum Answer {
     Context(SecureContext),
     /// Bytes: a session, an OCSP response, a signature, a protocol.
     Bytes(Vec<u8>),
+    /// A key, and the identity that a client goes by.
+    Psk(PskAnswer),
     /// `accept`: the peer, whatever the objection. `refuse`: no protocol.
     Word(String),
 }
@@ -44,6 +47,7 @@ pub(crate) fn answer(open: Open, connection: &mut Connection, answer: Answer) ->
             Err(error) => question.fail(connection, error),
         },
         (Open::OcspRequest(question), Answer::Bytes(response)) => question.answer(connection, Some(response)),
+        (Open::Psk(question), Answer::Psk(key)) => question.answer(connection, Some(key)),
         (Open::Sign(question), Answer::Bytes(signature)) => question.answer(connection, Some(signature)),
         (Open::VerifyPeer(question), Answer::Word(word)) if word == "accept" => {
             question.answer(connection, VerifyPeerAnswer::DangerousAccept)
@@ -66,6 +70,7 @@ pub(crate) fn decline(open: Open, connection: &mut Connection) -> Result<(), Err
         Open::OcspRequest(question) => question.decline(connection),
         Open::VerifyPeer(question) => question.decline(connection),
         Open::Sign(question) => question.decline(connection),
+        Open::Psk(question) => question.decline(connection),
     }
 }
 
@@ -80,5 +85,6 @@ pub(crate) fn fail(open: Open, connection: &mut Connection, reason: String) -> R
         Open::OcspRequest(question) => question.fail(connection, reason),
         Open::VerifyPeer(question) => question.answer(connection, VerifyPeerAnswer::Reject(reason.into())),
         Open::Sign(question) => question.fail(connection, reason),
+        Open::Psk(question) => question.fail(connection, reason),
     }
 }
