@@ -50,6 +50,8 @@ function readExtra () {
 
 /** What `setDefaultCACertificates` was given, or null. */
 let replaced = null
+/** The same as one text. */
+let replacedText = () => []
 
 function defaultCertificates () {
   if (replaced !== null) return replaced
@@ -86,17 +88,23 @@ function setDefaultCACertificates (certs) {
   if (certs.length > 0 && found.flat().length === 0) {
     throw codes.ERR_CRYPTO_OPERATION_FAILED('No valid certificates found in the provided array')
   }
-  replaced = Object.freeze([...new Set(found.flat())])
+  const list = Object.freeze([...new Set(found.flat())])
+  replaced = list
+  replacedText = joined(() => list)
 }
 
-const buffers = (list) => list.map((pem) => Buffer.from(pem))
+/** All certificates of a list in one text; made once, because contexts are made often. */
+const joined = (make) => once(() => make().length === 0 ? [] : [Buffer.from(make().join('\n'))])
+
+const systemText = joined(system)
+const extraText = joined(extra)
 
 /** The options of the addon's context that say the same; `more` is trusted besides. */
 function defaultTrust (more) {
-  if (replaced !== null) return { ca: [...buffers(replaced), ...more] }
-  if (flags.opensslAuthorities) return { ca: [...buffers(system()), ...buffers(extra()), ...more] }
-  const added = flags.systemAuthorities ? buffers(system()) : []
-  return { defaultCa: 'mozilla', extraCa: [...added, ...buffers(extra()), ...more] }
+  if (replaced !== null) return { ca: [...replacedText(), ...more] }
+  if (flags.opensslAuthorities) return { ca: [...systemText(), ...extraText(), ...more] }
+  const added = flags.systemAuthorities ? systemText() : []
+  return { defaultCa: 'mozilla', extraCa: [...added, ...extraText(), ...more] }
 }
 
 module.exports = { certificatesOf, defaultTrust, getCACertificates, rootCertificates: bundled, setDefaultCACertificates }

@@ -40,6 +40,7 @@ function isPort (value) {
 function connect (...words) {
   const { options: given, callback } = normalize(words)
   const allows = allowsUnauthorized()
+  /** @type {any} */
   const options = { rejectUnauthorized: !allows, minDHSize: 1024, ...given }
   // What is defined as undefined means the default (CVE-2021-22939).
   if (options.rejectUnauthorized === undefined) options.rejectUnauthorized = !allows
@@ -97,7 +98,10 @@ function begin (socket, options) {
   socket.connect(options)
 }
 
-/** The handshake of a client is done: what Node.js's `onConnectSecure` does. */
+/**
+ * The handshake of a client is done: what Node.js's `onConnectSecure` does.
+ * @this {any}
+ */
 function onSecure () {
   const options = this[kConnectOptions]
   if (this[kIsVerified]) return

@@ -53,7 +53,7 @@ function toPassphrase (value, name) {
 /** A file's passphrase, which may be bytes. */
 function toFilePassphrase (value) {
   if (!value) return undefined
-  if (typeof value === 'string' || ArrayBuffer.isView(value)) return toBuffer(value)
+  if (typeof value === 'string' || ArrayBuffer.isView(value)) return toBuffer(/** @type {any} */ (value))
   throw plain(new TypeError('Pass phrase must be a buffer'), 'ERR_INVALID_ARG_TYPE')
 }
 
@@ -63,7 +63,7 @@ const KINDS = ['pkcs8', 'pkcs1', 'sec1']
 function keyFromDer (der, passphrase) {
   for (const type of KINDS) {
     try {
-      return toPrivatePem(createPrivateKey({ key: der, format: 'der', type, passphrase }))
+      return toPrivatePem(createPrivateKey(/** @type {any} */ ({ key: der, format: 'der', type, passphrase })))
     } catch {
       // The next kind; the addon says what is wrong with bytes that are none.
     }
@@ -105,7 +105,7 @@ function toFiles (value, passphrase) {
     if (typeof contents !== 'string' && !ArrayBuffer.isView(contents)) {
       throw codes.ERR_CRYPTO_OPERATION_FAILED('Unable to load PFX certificate')
     }
-    return { buf: toBuffer(contents), passphrase: toFilePassphrase(one.passphrase || passphrase) }
+    return { buf: toBuffer(/** @type {any} */ (contents)), passphrase: toFilePassphrase(one.passphrase || passphrase) }
   })
 }
 

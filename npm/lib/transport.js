@@ -22,9 +22,10 @@ class StreamTransport {
    * @param {Listener} listener
    */
   constructor (stream, listener) {
+    /** @type {any} */
     this.stream = stream
     this.listener = listener
-    this.isSocket = stream instanceof net.Socket && stream._handle instanceof Object && !stream.encrypted
+    this.isSocket = stream instanceof net.Socket && /** @type {any} */ (stream)._handle instanceof Object && !/** @type {any} */ (stream).encrypted
     this.error = null
     this.closed = false
     this.listeners = {

@@ -36,7 +36,7 @@ function validateArray (value, name) {
 }
 
 /**
- * @param {unknown} value
+ * @param {any} value
  * @param {string} name
  * @param {number} [min]
  * @param {number} [max]
@@ -53,7 +53,7 @@ function limits (min, max) {
 }
 
 /**
- * @param {unknown} value
+ * @param {any} value
  * @param {string} name
  */
 function validateInteger (value, name, min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
@@ -63,7 +63,7 @@ function validateInteger (value, name, min = Number.MIN_SAFE_INTEGER, max = Numb
 }
 
 /**
- * @param {unknown} value
+ * @param {any} value
  * @param {string} name
  */
 function validateInt32 (value, name, min = -(2 ** 31), max = MAX_INT32) {
@@ -71,7 +71,7 @@ function validateInt32 (value, name, min = -(2 ** 31), max = MAX_INT32) {
 }
 
 /**
- * @param {unknown} value
+ * @param {any} value
  * @param {string} name
  */
 function validateUint32 (value, name, positive = false) {
@@ -79,7 +79,7 @@ function validateUint32 (value, name, positive = false) {
 }
 
 /**
- * @param {unknown} value
+ * @param {any} value
  */
 function validateBuffer (value, name = 'buffer') {
   if (!ArrayBuffer.isView(value)) throw codes.ERR_INVALID_ARG_TYPE(name, ['Buffer', 'TypedArray', 'DataView'], value)

@@ -54,7 +54,10 @@ pub fn certificate_fields(der: Buffer) -> Result<NativeCertificate> {
         issuer: flat(&certificate.issuer()),
         subjectaltname: certificate.subject_alt_name(),
         info_access: certificate.authority_info_access().map(|entries| {
-            entries.into_iter().flat_map(|(method, place)| [method, subject_alt_name_text(&[place])]).collect()
+            entries
+                .into_iter()
+                .flat_map(|(method, place)| [method, subject_alt_name_text(&[place])])
+                .collect()
         }),
         modulus: None,
         exponent: None,

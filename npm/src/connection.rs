@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
 use napi_derive::napi;
-use nodetls_proto::{Connection, EphemeralKey, KeyUpdateRequest, PskAnswer, Read, RenegotiateOptions, SecretBytes};
+use nodetls_proto::{
+    Connection, EphemeralKey, KeyUpdateRequest, PskAnswer, Read, RenegotiateOptions, SecretBytes,
+};
 
 use crate::context::{NativeContext, client_authentication};
 use crate::error::{NativeError, refused, thrown};
@@ -68,7 +70,11 @@ pub struct NativeConnection {
 impl NativeConnection {
     /// A client.
     #[napi(factory)]
-    pub fn client(env: Env, context: ClassInstance<'_, NativeContext>, options: NativeClientOptions) -> Result<Self> {
+    pub fn client(
+        env: Env,
+        context: ClassInstance<'_, NativeContext>,
+        options: NativeClientOptions,
+    ) -> Result<Self> {
         let options = options.into_options(&env)?;
         let made = Connection::client(context.context(), options, Instant::now());
         made.map(Self::new).map_err(|error| thrown(&env, &error))
@@ -176,7 +182,9 @@ impl NativeConnection {
     /// has said goodbye; -2: the transport has ended without one.
     #[napi]
     pub fn read(&self, env: Env, mut target: BufferSlice<'_>, start: u32) -> Result<i32> {
-        let Some(mut room) = target.get_mut(start as usize..) else { return Err(refused("start is beyond the end")) };
+        let Some(mut room) = target.get_mut(start as usize..) else {
+            return Err(refused("start is beyond the end"));
+        };
         let (mut connection, mut total) = (self.lock(), 0_i32);
         while !room.is_empty() {
             let end = match connection.read_plaintext(&mut *room) {
@@ -358,7 +366,12 @@ impl NativeConnection {
     /// Begins a new handshake on this connection (TLS 1.2); the event `renegotiated` says that it is done. On a server the
     /// arguments say what it asks of its client from then on; on a client the second, whether the server must be acceptable.
     #[napi]
-    pub fn renegotiate(&self, env: Env, request_cert: Option<bool>, reject_unauthorized: Option<bool>) -> Result<()> {
+    pub fn renegotiate(
+        &self,
+        env: Env,
+        request_cert: Option<bool>,
+        reject_unauthorized: Option<bool>,
+    ) -> Result<()> {
         let rejects = reject_unauthorized.unwrap_or(true);
         let options = RenegotiateOptions {
             client_authentication: request_cert.map(|asks| client_authentication(asks, rejects)),
@@ -539,4 +552,3 @@ fn ephemeral_key(key: EphemeralKey) -> Option<NativeEphemeralKey> {
     };
     Some(NativeEphemeralKey { kind: kind.to_owned(), name, size: Some(bits) })
 }
-

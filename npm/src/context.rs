@@ -5,8 +5,8 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Buffer, Either, Env, Result};
 use napi_derive::napi;
 use nodetls_proto::{
-    ClientAuthentication, DefaultAuthorities, DhParam, EngineKey, KeyPem, Pfx, ProtocolVersion, SecretBytes, SecureContext,
-    SecureContextOptions,
+    ClientAuthentication, DefaultAuthorities, DhParam, EngineKey, KeyPem, Pfx, ProtocolVersion, SecretBytes,
+    SecureContext, SecureContextOptions,
 };
 
 use crate::error::{refused, thrown};
@@ -172,7 +172,8 @@ fn authorities(name: Option<&str>) -> Result<DefaultAuthorities> {
 }
 
 fn version(name: Option<&str>) -> Result<Option<ProtocolVersion>> {
-    name.map(|name| name.parse().map_err(|_| refused(format!("no protocol version is called {name}")))).transpose()
+    name.map(|name| name.parse().map_err(|_| refused(format!("no protocol version is called {name}"))))
+        .transpose()
 }
 
 /// A finished context.

@@ -85,7 +85,10 @@ fn question<'env>(
         Event::OcspRequest(question) => {
             let facts = question.facts();
             object.set("certificate", bytes(env, &facts.certificate.to_der())?)?;
-            object.set("issuer", facts.issuer.as_ref().map(|issuer| bytes(env, &issuer.to_der())).transpose()?)?;
+            object.set(
+                "issuer",
+                facts.issuer.as_ref().map(|issuer| bytes(env, &issuer.to_der())).transpose()?,
+            )?;
             ("ocspRequest", Open::OcspRequest(question))
         }
         Event::VerifyPeer(question) => {
@@ -98,7 +101,9 @@ fn question<'env>(
         }
         Event::Psk(question) => {
             let facts = question.facts();
-            let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let text = |bytes: &Option<Vec<u8>>| {
+                bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            };
             object.set("identity", text(&facts.identity))?;
             object.set("hint", text(&facts.hint))?;
             object.set("version", facts.protocol_version.as_str())?;

@@ -4,7 +4,12 @@
 //! it holds a connection; the only call is the one that tells which connections have had their work done.
 
 #![deny(unsafe_code)]
-#![expect(unnameable_types, reason = "JavaScript names the types; nothing in Rust imports this crate")]
+#![expect(
+    missing_debug_implementations,
+    unnameable_types,
+    unreachable_pub,
+    reason = "JavaScript names the types; nothing in Rust imports this crate"
+)]
 
 mod certificate;
 mod connection;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Buffer, Env, Result};
 use napi_derive::napi;
 use nodetls_proto::{
-    ClientOptions, OcspStapling, QuestionKind, Questions, ServerName, ServerOptions, Session, TicketKeyLayout, TicketKeys,
+    ClientOptions, OcspStapling, QuestionKind, Questions, ServerName, ServerOptions, Session,
+    TicketKeyLayout, TicketKeys,
 };
 
 use crate::context::client_authentication;
@@ -99,7 +100,10 @@ pub struct NativeServerOptions {
 
 impl NativeServerOptions {
     pub(crate) fn into_options(self, env: &Env) -> Result<Arc<ServerOptions>> {
-        let keys = self.ticket_keys.map(|keys| TicketKeys::from_bytes(TicketKeyLayout::Node, [&keys[..]])).transpose();
+        let keys = self
+            .ticket_keys
+            .map(|keys| TicketKeys::from_bytes(TicketKeyLayout::Node, [&keys[..]]))
+            .transpose();
         let default = ServerOptions::default();
         Ok(Arc::new(ServerOptions {
             psk_identity_hint: self.psk_identity_hint,
@@ -152,7 +156,8 @@ fn milliseconds(count: Option<f64>) -> Option<Duration> {
 fn questions(names: &[String]) -> Result<Questions> {
     let kinds = HashMap::from(KINDS);
     names.iter().try_fold(Questions::NONE, |set, name| {
-        let kind = kinds.get(name.as_str()).ok_or_else(|| refused(format!("no question is called {name}")))?;
+        let kind =
+            kinds.get(name.as_str()).ok_or_else(|| refused(format!("no question is called {name}")))?;
         Ok(set.with(*kind))
     })
 }

@@ -1,9 +1,9 @@
 //! The open question of a connection, and the answers that JavaScript may give.
 
 use nodetls_proto::{
-    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext, AskSign,
-    AskVerifyPeer, ClientHelloAnswer, Connection, Error, PskAnswer, Question, SecureContext, SelectAlpnAnswer, Session,
-    VerifyPeerAnswer,
+    AskClientHello, AskNewSession, AskOcspRequest, AskPsk, AskResumeSession, AskSelectAlpn, AskSelectContext,
+    AskSign, AskVerifyPeer, ClientHelloAnswer, Connection, Error, PskAnswer, Question, SecureContext,
+    SelectAlpnAnswer, Session, VerifyPeerAnswer,
 };
 
 /// A question that waits.
@@ -37,11 +37,15 @@ pub(crate) enum Answer {
 pub(crate) fn answer(open: Open, connection: &mut Connection, answer: Answer) -> Result<(), Error> {
     match (open, answer) {
         (open, Answer::Nothing) => decline(open, connection),
-        (Open::SelectContext(question), Answer::Context(context)) => question.answer(connection, Some(context)),
+        (Open::SelectContext(question), Answer::Context(context)) => {
+            question.answer(connection, Some(context))
+        }
         (Open::SelectAlpn(question), Answer::Bytes(protocol)) => {
             question.answer(connection, SelectAlpnAnswer::Protocol(protocol))
         }
-        (Open::SelectAlpn(question), Answer::Word(_)) => question.answer(connection, SelectAlpnAnswer::Refuse),
+        (Open::SelectAlpn(question), Answer::Word(_)) => {
+            question.answer(connection, SelectAlpnAnswer::Refuse)
+        }
         (Open::ResumeSession(question), Answer::Bytes(der)) => match Session::from_der(&der) {
             Ok(session) => question.answer(connection, Some(session)),
             Err(error) => question.fail(connection, error),
@@ -52,9 +56,10 @@ pub(crate) fn answer(open: Open, connection: &mut Connection, answer: Answer) ->
         (Open::VerifyPeer(question), Answer::Word(word)) if word == "accept" => {
             question.answer(connection, VerifyPeerAnswer::DangerousAccept)
         }
-        (Open::ClientHello(question), Answer::Word(_)) => {
-            question.answer(connection, ClientHelloAnswer::Refuse(nodetls_proto::AlertDescription::HANDSHAKE_FAILURE))
-        }
+        (Open::ClientHello(question), Answer::Word(_)) => question.answer(
+            connection,
+            ClientHelloAnswer::Refuse(nodetls_proto::AlertDescription::HANDSHAKE_FAILURE),
+        ),
         (open, _) => fail(open, connection, "the answer does not fit the question".to_owned()),
     }
 }

@@ -1,8 +1,10 @@
 //! Whom a context trusts.
 //!
-//! Parsing Mozilla's roots takes milliseconds, so it is done once a process, on first need, and shared.
+//! Parsing Mozilla's roots takes milliseconds, so it is done once a process, on first need, and shared. So are the stores
+//! that were made last: programs make one context a connection, all of them with the same authorities.
 
-use std::sync::OnceLock;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nodetls_openssl::{
     Certificate, ErrorStack, TrustStore, TrustStoreBuilder, certificates_from_pem, sha256,
@@ -49,6 +51,41 @@ pub(crate) struct TrustParts<'a> {
     pub(crate) crl: &'a [Vec<u8>],
 }
 
+impl TrustParts<'_> {
+    /// Tells these parts from others: every text with its length, every list with its name.
+    fn digest(&self) -> [u8; 32] {
+        let lists = [(b"ca", self.ca.unwrap_or_default()), (b"ex", self.extra), (b"rl", self.crl)];
+        let lengths: Vec<_> =
+            lists.iter().flat_map(|(_, list)| list.iter().map(|pem| pem.len().to_be_bytes())).collect();
+        let head = [self.default as u8, u8::from(self.ca.is_some())];
+        let mut parts: Vec<&[u8]> = vec![&head];
+        let mut lengths = lengths.iter();
+        for (name, list) in lists {
+            parts.push(name);
+            for (pem, length) in list.iter().zip(lengths.by_ref()) {
+                parts.extend([&length[..], pem]);
+            }
+        }
+        sha256(&parts)
+    }
+}
+
+/// How many stores are remembered.
+const RECENT: usize = 8;
+
+type Recent = VecDeque<([u8; 32], Trust)>;
+
+fn recent() -> MutexGuard<'static, Recent> {
+    static MADE: Mutex<Recent> = Mutex::new(VecDeque::new());
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn remember(digest: [u8; 32], made: Trust) {
+    let mut recent = recent();
+    recent.truncate(RECENT - 1);
+    recent.push_front((digest, made));
+}
+
 impl Trust {
     pub(crate) fn new(parts: &TrustParts<'_>) -> Result<Self, Error> {
         let TrustParts { default, ca, extra, crl } = *parts;
@@ -56,6 +93,17 @@ impl Trust {
             let fingerprint = sha256(&[b"default authorities", &[default as u8]]);
             return Ok(Self { source: Source::Default(default), fingerprint });
         }
+        let digest = parts.digest();
+        if let Some(made) = recent().iter().find(|(known, _)| *known == digest) {
+            return Ok(made.1.clone());
+        }
+        let made = Self::build(parts)?;
+        remember(digest, made.clone());
+        Ok(made)
+    }
+
+    fn build(parts: &TrustParts<'_>) -> Result<Self, Error> {
+        let TrustParts { default, ca, extra, crl } = *parts;
         let mut trusted = match ca {
             Some(pems) => parse_all("ca", pems)?,
             None => default_store(default)?.certificates().to_vec(),
