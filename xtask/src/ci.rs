@@ -12,7 +12,15 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     machine::require(&[machine::BUILD, machine::NPM])?;
     component("fmt", "rustfmt")?;
     component("clippy", "clippy")?;
-    process::all([format(), fence::run(), parity::run(&[]), deny(advisories), clippy(), documentation(), javascript()])
+    process::all([
+        format(),
+        fence::run(),
+        parity::run(&[]),
+        deny(advisories),
+        clippy(),
+        documentation(),
+        javascript(),
+    ])
 }
 
 /// A minimal toolchain lacks some of its components.

@@ -549,3 +549,13 @@ fn sessions_that_come_before_data_in_one_flight_are_told_with_the_data() {
     let told = std::iter::from_fn(|| pair.client.connection.poll_event());
     assert_eq!(told.filter(|event| matches!(event, Event::Session(_))).count(), 2);
 }
+
+#[test]
+fn the_session_in_use_can_be_resumed_in_tls_1_2() {
+    for variation in Variation::deliveries().into_iter().filter(|variation| !variation.is_tls1_3()) {
+        let mut world = World::new(variation);
+        let session = world.connected().client.connection.session().expect("a session is in use");
+        world.client.session = Some(Session::from_der(session.to_der().unwrap().expose()).unwrap());
+        assert!(world.connected().client.connection.is_session_reused(), "{variation:?}");
+    }
+}

@@ -3,13 +3,13 @@
 use nodetls_openssl::{Ssl, nid};
 use zeroize::Zeroizing;
 
-use super::{Connection, Phase, handshake};
+use super::{Connection, Phase, Role, handshake};
 use crate::certificate::Certificate;
 use crate::cipher::CipherSuite;
 use crate::error::Error;
 use crate::options::Side;
 use crate::secret::SecretBytes;
-use crate::session::Session;
+use crate::session::{Session, client_binding};
 use crate::version::ProtocolVersion;
 
 /// The longest chain that is followed, as in OpenSSL's verification.
@@ -197,7 +197,14 @@ impl Connection {
     /// The session in use; `None` also during a renegotiation. In TLS 1.3 on a client it cannot be resumed: use the event
     /// [`Session`](crate::Event::Session). Node: `getSession()`.
     pub fn session(&self) -> Option<Session> {
-        self.settled().and_then(Ssl::session).map(Session)
+        let session = self.settled().and_then(Ssl::session).map(Session)?;
+        match &self.role {
+            // As the event gives it: a session without its binding would never be offered.
+            Role::Client(options) => {
+                session.bound(&client_binding(&self.context, options, self.is_psk_authenticated())).ok()
+            }
+            Role::Server(_) => Some(session),
+        }
     }
 
     /// The ticket that the session in use came with or was resumed by; `None` on servers and without one.
