@@ -5,13 +5,21 @@
 // Each decision may be taken at once, by a callback, or by a promise. It counts once; what fails in it fails the
 // connection, and never the process.
 
-const { codes, fromNative } = require('./errors')
 const { peerCertificateObject } = require('./certificates')
+const { flags } = require('./defaults')
+const { codes, fromNative } = require('./errors')
 const { secureContextOf } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
+const { validateObject, validateString } = require('./validators')
 
-/** Events of a server that are decisions, and the options that stand for them. */
+/** Questions that a server's events answer, and the options that stand for them. */
 const BY_EVENT = { resumeSession: 'resumeSession', newSession: 'newSession', ocspRequest: 'OCSPRequest' }
+
+/** The most that OpenSSL takes of a pre-shared key and of its identity, in bytes. */
+const MAX_PSK = 512
+const MAX_PSK_IDENTITY = 256
+
+// ---- which ----
 
 /**
  * The names of the questions that the program of this socket wants to answer.
@@ -42,98 +50,180 @@ function wantedByServer (socket, options) {
   return names
 }
 
-/**
- * Has the program decide.
- * @param {any} engine
- * @param {any} event
- */
-function answer (engine, event) {
-  const handler = handlers[event.type]
-  if (handler) handler(engine, event, engine.socket)
-  else engine.connection.decline()
+// ---- how ----
+
+/** A decision that is to be taken: what is done with its result, once. */
+class Decision {
+  /**
+   * @param {any} engine
+   * @param {(value: any) => void} apply gives the result to the connection
+   */
+  constructor (engine, apply) {
+    this.engine = engine
+    this.apply = apply
+    this.settled = false
+    this.callback = (error, value) => {
+      if (this.settled) this.failLate(codes.ERR_MULTIPLE_CALLBACK())
+      else if (error) this.fail(error)
+      else this.succeed(value)
+    }
+  }
+
+  succeed (value) {
+    if (this.settled) return
+    this.settled = true
+    if (this.engine.disposed) return
+    try {
+      this.apply(value)
+    } catch (error) {
+      return this.refuse(error)
+    }
+    this.engine.answered()
+  }
+
+  fail (error) {
+    if (this.settled) return this.failLate(error)
+    this.settled = true
+    if (!this.engine.disposed) this.refuse(error)
+  }
+
+  refuse (error) {
+    const reason = error?.native ? fromNative(error.native) : error ?? new Error('a decision failed without a reason')
+    try {
+      this.engine.failWith(reason)
+    } catch {
+      // The connection does not wait any more; all that is left is to close it.
+      this.engine.socket.destroy(reason)
+    }
+  }
+
+  /** Something went wrong after the decision had been taken. Where nobody listens for errors the connection closes all the same. */
+  failLate (error) {
+    const { socket } = this.engine
+    if (!socket.destroyed) socket.destroy(socket.listenerCount('error') > 0 ? error : undefined)
+  }
+
+  /**
+   * Calls a function that answers through its last argument or by a promise. Where it takes a callback, a promise of
+   * nothing is no answer.
+   */
+  ask (self, decider, args) {
+    const takesCallback = (decider.listener ?? decider).length > args.length
+    this.call(() => decider.call(self, ...args, this.callback), (value) => {
+      if (value !== undefined || !takesCallback) this.succeed(value)
+    })
+  }
+
+  /** Calls a function that answers by what it returns, or by a promise of that. */
+  askForResult (call) {
+    const result = this.call(call, (value) => this.succeed(value))
+    if (!this.settled && !isPromise(result)) this.succeed(result)
+  }
+
+  call (call, fulfilled) {
+    try {
+      const result = call()
+      if (isPromise(result)) result.then(fulfilled, (error) => this.fail(error))
+      return result
+    } catch (error) {
+      this.fail(error)
+    }
+  }
 }
 
-/**
- * Calls a function that answers by its last argument, by a promise, or at once; `apply` gives the value to the connection.
- */
-function decide (engine, ask, apply) {
-  let settled = false
-  const settle = (error, value) => {
-    if (settled) return engine.socket.destroy(codes.ERR_MULTIPLE_CALLBACK())
-    settled = true
-    if (engine.disposed) return
-    if (error) return engine.failWith(error)
-    try {
-      apply(value)
-    } catch (failure) {
-      return engine.failWith(failure.native ? fromNative(failure.native) : failure)
-    }
-    engine.answered()
-  }
-  try {
-    const result = ask(settle)
-    if (typeof result?.then === 'function') {
-      result.then((value) => settle(null, value), (error) => settle(error ?? new Error('a decision was rejected without a reason')))
-    }
-  } catch (error) {
-    if (!settled) settle(error)
-    else engine.socket.destroy(error)
-  }
-}
+const isPromise = (value) => typeof value?.then === 'function'
 
 /** Asks the option of that name, or the listeners of the server's event. */
 function askServer (engine, event, args, apply) {
   const { socket } = engine
-  const own = socket._tlsOptions[event]
-  decide(engine, (settle) => {
-    if (typeof own === 'function') return own.call(socket, ...args, settle)
-    if (!socket.server.emit(event, ...args, settle)) settle(null, null)
-  }, apply)
+  const { server, [event]: own } = socket._tlsOptions
+  const decision = new Decision(engine, apply)
+  if (typeof own === 'function') return decision.ask(socket, own, args)
+  // Not by `emit`, which would not tell what becomes of the promises of asynchronous listeners.
+  const listeners = server.rawListeners(event)
+  if (listeners.length === 0) decision.succeed(null)
+  for (const listener of listeners) decision.ask(server, listener, args)
 }
 
-const bytes = (value) => typeof value === 'string' ? Buffer.from(value, 'latin1') : Buffer.from(value.buffer ?? value, value.byteOffset, value.byteLength)
+/** What the addon takes: the same bytes as a Buffer. */
+function bytes (value, name) {
+  if (typeof value === 'string') return Buffer.from(value, 'latin1')
+  if (value instanceof ArrayBuffer) return Buffer.from(value)
+  if (!ArrayBuffer.isView(value)) throw codes.ERR_INVALID_ARG_TYPE(name, ['Buffer', 'TypedArray', 'DataView'], value)
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}
+
+/** Answers with bytes where there are some. */
+function bytesOrNothing (engine, name) {
+  return (value) => {
+    if (value) engine.connection.answerWithBytes(bytes(value, name))
+    else engine.connection.decline()
+  }
+}
+
+// ---- what ----
+
+/** The context that `addContext` has given for a name; later ones win. */
+function contextFor (server, servername) {
+  return server?._contexts.findLast(([pattern]) => pattern.test(servername))?.[1]
+}
+
+/** The key of what a server's pskCallback has returned. */
+function serverKey (result) {
+  if (typeof result !== 'object') throw codes.ERR_INVALID_ARG_TYPE('ret', ['Object', 'Buffer', 'TypedArray', 'DataView'], result)
+  const key = ArrayBuffer.isView(result) ? result : result.psk
+  return { key: limited(bytes(key, 'psk')), identity: null }
+}
+
+/** The key and identity of what a client's pskCallback has returned. */
+function clientKey (result) {
+  validateObject(result, 'ret')
+  const key = limited(bytes(result.psk, 'psk'))
+  validateString(result.identity, 'identity')
+  if (Buffer.byteLength(result.identity) > MAX_PSK_IDENTITY) {
+    throw codes.ERR_INVALID_ARG_VALUE('identity', result.identity, `PSK identity exceeds ${MAX_PSK_IDENTITY} bytes`)
+  }
+  return { key, identity: result.identity }
+}
+
+/** The key itself does not show in the error. */
+function limited (key) {
+  if (key.length > MAX_PSK) throw codes.ERR_INVALID_ARG_VALUE('psk', key.length, `Pre-shared key exceeds ${MAX_PSK} bytes`)
+  return key
+}
 
 const handlers = {
   clientHello (engine, { hello }, socket) {
-    decide(engine, (settle) => {
-      const result = socket._tlsOptions.onClientHello.call(socket, hello, settle)
-      if (result === true || result === false) settle(null, result)
-      return result
-    }, (value) => {
+    const decision = new Decision(engine, (value) => {
       if (value === false) engine.connection.answerWithWord('refuse')
       else engine.connection.decline()
     })
+    decision.ask(socket, socket._tlsOptions.onClientHello, [hello])
   },
 
   selectContext (engine, { servername }, socket) {
-    decide(engine, (settle) => {
-      if (socket._SNICallback) return socket._SNICallback.call(socket, servername, settle)
-      settle(null, socket.server._contextFor(servername))
-    }, (context) => {
-      if (context == null) return engine.connection.decline()
-      engine.connection.answerWithContext(secureContextOf(context))
+    const decision = new Decision(engine, (context) => {
+      if (!context) return engine.connection.decline()
+      const keyLog = socket.listenerCount('keylog') > 0 || Boolean(flags.keylogFile)
+      engine.connection.answerWithContext(secureContextOf(context, { keyLog }))
     })
+    if (socket._SNICallback) decision.ask(socket, socket._SNICallback, [servername])
+    else decision.succeed(contextFor(socket._tlsOptions.server, servername))
   },
 
   selectAlpn (engine, { protocols, servername }, socket) {
     const names = protocols.map((protocol) => protocol.toString('latin1'))
-    decide(engine, (settle) => {
-      const result = socket._tlsOptions.ALPNCallback.call(socket, { servername, protocols: names })
-      if (typeof result?.then === 'function') return result
-      settle(null, result)
-    }, (chosen) => {
+    const decision = new Decision(engine, (chosen) => {
       if (chosen === undefined) return engine.connection.answerWithWord('refuse')
       const index = names.indexOf(chosen)
       if (index < 0) throw codes.ERR_TLS_ALPN_CALLBACK_INVALID_RESULT(chosen, names)
       engine.connection.answerWithBytes(protocols[index])
     })
+    decision.askForResult(() => socket._tlsOptions.ALPNCallback.call(socket, { servername, protocols: [...names] }))
   },
 
   resumeSession (engine, { sessionId }) {
-    askServer(engine, 'resumeSession', [sessionId], (session) => {
-      if (session) engine.connection.answerWithBytes(bytes(session))
-      else engine.connection.decline()
-    })
+    askServer(engine, 'resumeSession', [sessionId], bytesOrNothing(engine, 'sessionData'))
   },
 
   newSession (engine, { sessionId, session }, socket) {
@@ -145,51 +235,58 @@ const handlers = {
   },
 
   ocspRequest (engine, { certificate, issuer }) {
-    askServer(engine, 'OCSPRequest', [certificate, issuer], (response) => {
-      if (response) engine.connection.answerWithBytes(bytes(response))
-      else engine.connection.decline()
-    })
+    askServer(engine, 'OCSPRequest', [certificate, issuer], bytesOrNothing(engine, 'response'))
   },
 
   sign (engine, { certificate, scheme, hash, message }, socket) {
-    decide(engine, (settle) => socket._tlsOptions.sign.call(socket, { certificate, scheme, hash, message }, settle), (signature) => {
-      if (signature) engine.connection.answerWithBytes(bytes(signature))
-      else engine.connection.decline()
-    })
+    const decision = new Decision(engine, bytesOrNothing(engine, 'signature'))
+    decision.ask(socket, socket._tlsOptions.sign, [{ certificate, scheme, hash, message }])
   },
 
   psk (engine, { identity, hint }, socket) {
     const { pskCallback, isServer } = socket._tlsOptions
-    decide(engine, (settle) => {
-      const result = isServer ? pskCallback.call(socket, socket, identity) : pskCallback.call(socket, hint)
-      if (typeof result?.then === 'function') return result
-      settle(null, result)
-    }, (value) => {
+    const decision = new Decision(engine, (value) => {
       if (value == null) return engine.connection.decline()
-      const [key, name] = isServer ? [value, null] : [value.psk, value.identity]
-      if (!ArrayBuffer.isView(key)) throw codes.ERR_INVALID_ARG_TYPE(isServer ? 'ret' : 'ret.psk', ['Buffer', 'TypedArray', 'DataView'], key)
-      if (!isServer && typeof name !== 'string') throw codes.ERR_INVALID_ARG_TYPE('ret.identity', 'string', name)
-      engine.connection.answerWithPsk(bytes(key), name)
+      const answer = isServer ? serverKey(value) : clientKey(value)
+      engine.connection.answerWithPsk(answer.key, answer.identity)
     })
+    decision.askForResult(() => isServer ? pskCallback.call(socket, socket, identity) : pskCallback.call(socket, hint))
   },
 
   verifyPeer (engine, { certificates, objection }, socket) {
-    const options = socket[kConnectOptions]
     if (objection !== null || certificates.length === 0) {
       socket._objection = objection && fromNative(objection)
       return engine.connection.decline()
     }
+    const options = socket[kConnectOptions]
     const host = options.servername || options.host || (options.socket && options.socket._host) || 'localhost'
-    decide(engine, (settle) => {
-      const chain = engine.connection.peerCertificateChain()
-      const result = options.checkServerIdentity(host, peerCertificateObject(chain.length > 0 ? chain : certificates, true))
-      if (typeof result?.then === 'function') return result
-      settle(null, result)
-    }, (refusal) => {
+    const decision = new Decision(engine, (refusal) => {
       socket._objection = refusal ?? null
       if (refusal && options.rejectUnauthorized) throw refusal
       engine.connection.decline()
     })
+    decision.askForResult(() => {
+      const chain = engine.connection.peerCertificateChain()
+      return options.checkServerIdentity(host, peerCertificateObject(chain.length > 0 ? chain : certificates, true))
+    })
+  }
+}
+
+/**
+ * Has the program decide.
+ * @param {any} engine
+ * @param {any} event
+ */
+function answer (engine, event) {
+  const handler = handlers[event.type]
+  if (!handler) {
+    engine.connection.decline()
+    return
+  }
+  try {
+    handler(engine, event, engine.socket)
+  } catch (error) {
+    engine.socket.destroy(error)
   }
 }
 

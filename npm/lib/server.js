@@ -1,35 +1,47 @@
-// @ts-nocheck: functions that are classes, as Node.js's are; the checker takes `this` in them for something else
 'use strict'
 
 // Server: a net.Server that makes a TLSSocket of each connection.
 
 const { createHash } = require('node:crypto')
+const { channel } = require('node:diagnostics_channel')
 const net = require('node:net')
+const { deprecate } = require('node:util')
 
 const native = require('./generated')
 const { convertALPNProtocols } = require('./alpn')
 const { serverOptions } = require('./connection-options')
 const defaults = require('./defaults')
-const { codes, connResetException } = require('./errors')
+const { codes, connResetException, fromNative, plain } = require('./errors')
 const { wanted } = require('./questions')
 const { SecureContext, createSecureContext } = require('./secure-context')
+const { secureSockets } = require('./server-iterator')
 const { kErrorEmitted, kNative } = require('./symbols')
 const { TLSSocket } = require('./tls-socket')
-const { validateBuffer, validateString } = require('./validators')
+const { validateBuffer, validateFunction, validateNumber, validateObject, validateString } = require('./validators')
 
 const kConfigs = Symbol('configs')
 const kOptions = Symbol('options')
 const kTicketKeys = Symbol('ticket-keys')
+const kRejection = Symbol.for('nodejs.rejection')
 
+/** Milliseconds. */
 const HANDSHAKE_TIMEOUT = 120 * 1000
+/** Bytes. */
 const TICKET_KEYS = 48
 
+/** Messages for whoever watches: `{ server, socket }`, and the error of a handshake that has failed. */
+const secured = channel('nodetls.server.secure')
+const failed = channel('nodetls.server.error')
+
 /** Options that a server hands to its sockets. */
-const PASSED_ON = ['enableTrace', 'highWaterMark', 'rejectTruncated', 'onClientHello', 'sign', 'resumeSession', 'newSession', 'OCSPRequest', 'pskCallback']
+const PASSED_ON = ['enableTrace', 'highWaterMark', 'rejectTruncated', 'onClientHello', 'sign', 'resumeSession', 'newSession',
+  'OCSPRequest', 'pskCallback', 'handshakeTimeout', 'SNICallback']
+
+/** Options of contexts that a server has as properties. */
+const OF_CONTEXT = ['pfx', 'key', 'passphrase', 'cert', 'clientCertEngine', 'ca', 'minVersion', 'maxVersion', 'secureProtocol',
+  'crl', 'ciphers', 'ecdhCurve', 'dhparam', 'secureOptions', 'sigalgs', 'privateKeyIdentifier', 'privateKeyEngine']
 
 /**
- * @constructor
- * @this {any}
  * @param {any} [options]
  * @param {(socket: any) => void} [listener]
  */
@@ -44,31 +56,33 @@ function Server (options, listener) {
   this.requestCert = options.requestCert === true
   this.rejectUnauthorized = options.rejectUnauthorized !== false
   this.ALPNCallback = options.ALPNCallback
+  if (options.ALPNCallback && options.ALPNProtocols) throw codes.ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS()
   if (options.sessionTimeout) this.sessionTimeout = options.sessionTimeout
   if (options.ticketKeys) this.ticketKeys = options.ticketKeys
   if (options.ALPNProtocols) convertALPNProtocols(options.ALPNProtocols, this)
   this.setSecureContext(options)
-  checkOptions(this, options)
+  this[kOptions] = checked(options)
   net.Server.call(this, options, onConnection)
   if (listener) this.on('secureConnection', listener)
 }
 Object.setPrototypeOf(Server.prototype, net.Server.prototype)
 Object.setPrototypeOf(Server, net.Server)
 
-function checkOptions (server, options) {
+/** The options for sockets, checked in Node.js's order. */
+function checked (options) {
   const handshakeTimeout = options.handshakeTimeout || HANDSHAKE_TIMEOUT
-  if (typeof handshakeTimeout !== 'number') throw codes.ERR_INVALID_ARG_TYPE('options.handshakeTimeout', 'number', options.handshakeTimeout)
-  if (options.SNICallback && typeof options.SNICallback !== 'function') throw codes.ERR_INVALID_ARG_TYPE('options.SNICallback', 'function', options.SNICallback)
-  if (options.pskCallback && typeof options.pskCallback !== 'function') throw codes.ERR_INVALID_ARG_TYPE('options.pskCallback', 'function', options.pskCallback)
+  // A time limit that is none would leave a server to clients that never end a handshake.
+  validateNumber(handshakeTimeout, 'options.handshakeTimeout', 0, Number.MAX_SAFE_INTEGER)
+  for (const name of ['SNICallback', 'pskCallback']) {
+    if (options[name]) validateFunction(options[name], `options.${name}`)
+  }
   if (options.pskIdentityHint) validateString(options.pskIdentityHint, 'options.pskIdentityHint')
-  if (options.ALPNCallback && options.ALPNProtocols) throw codes.ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS()
-  server[kOptions] = { ...options, handshakeTimeout }
+  return { ...options, handshakeTimeout }
 }
 
-/**
- * A connection has come in, or was handed over: any Duplex.
- * @this {any}
- */
+// ---- connections ----
+
+/** A connection has come in, or was handed over: any Duplex. */
 function onConnection (stream) {
   const options = this[kOptions]
   const socket = new TLSSocket(stream, {
@@ -79,10 +93,8 @@ function onConnection (stream) {
     server: this,
     requestCert: this.requestCert,
     rejectUnauthorized: this.rejectUnauthorized,
-    handshakeTimeout: options.handshakeTimeout,
     ALPNProtocols: this.ALPNProtocols,
     ALPNCallback: this.ALPNCallback,
-    SNICallback: options.SNICallback,
     pauseOnConnect: this.pauseOnConnect
   })
   socket[kErrorEmitted] = false
@@ -90,143 +102,151 @@ function onConnection (stream) {
   socket.on('secure', onSecure)
   socket.on('close', onClose)
   socket.on('_tlsError', onError)
-  if (this.listenerCount('keylog') > 0) socket.on('keylog', (line) => this.emit('keylog', line, socket))
+  if (this.listenerCount('keylog') > 0) socket.on('keylog', onKeylog)
 }
 
-/** @this {any} */
+function onKeylog (line) {
+  this._tlsOptions.server.emit('keylog', line, this)
+}
+
 function onSecure () {
   const { server } = this._tlsOptions
-  if (this._requestCert && !this._controlReleased) {
-    const objection = this[kNative].authorizationError()
-    this.authorized = objection === null
-    this.authorizationError = objection?.code ?? null
-  }
-  if (!this.destroyed && this._releaseControl()) {
-    this.secureConnecting = false
-    this._closeAfterHandlingError = false
-    server.emit('secureConnection', this)
-  }
+  if (this._controlReleased || this.destroyed) return
+  if (this._requestCert) setAuthorization(this)
+  if (this.destroyed || !this._releaseControl()) return
+  this.secureConnecting = false
+  this._closeAfterHandlingError = false
+  if (secured.hasSubscribers) secured.publish({ server, socket: this })
+  server.emit('secureConnection', this)
 }
 
-/** @this {any} */
+function setAuthorization (socket) {
+  const objection = socket[kNative].authorizationError()
+  socket.authorized = objection === null
+  socket.authorizationError = objection && fromNative(objection).code
+  // The core has refused such a client already; this is here so that nothing else decides it.
+  if (objection !== null && socket._rejectUnauthorized) socket.destroy(fromNative(objection))
+}
+
 function onClose () {
   // A client that left before the handshake was done.
-  if (this._controlReleased || this[kErrorEmitted]) return
-  this[kErrorEmitted] = true
-  this._tlsOptions.server.emit('tlsClientError', connResetException('socket hang up'), this)
+  if (!this._controlReleased) onError.call(this, connResetException('socket hang up'))
 }
 
-/** @this {any} */
 function onError (error) {
   if (this._controlReleased || this[kErrorEmitted]) return
   this[kErrorEmitted] = true
-  this._tlsOptions.server.emit('tlsClientError', error, this)
+  const { server } = this._tlsOptions
+  if (failed.hasSubscribers) failed.publish({ server, socket: this, error })
+  server.emit('tlsClientError', error, this)
 }
 
+// ---- methods ----
+
 const methods = {
-  /** The context of connections from now on. */
+  /** The context of connections from now on. Tickets of the one before are not accepted any more, unless their keys are given. */
   setSecureContext (options) {
-    if (options === null || typeof options !== 'object') throw codes.ERR_INVALID_ARG_TYPE('options', 'Object', options)
-    this.sessionIdContext = options.sessionIdContext ?? defaultSessionIdContext()
-    for (const name of ['pfx', 'key', 'passphrase', 'cert', 'ca', 'minVersion', 'maxVersion', 'secureProtocol', 'crl', 'ciphers',
-      'ecdhCurve', 'dhparam', 'secureOptions', 'sigalgs', 'clientCertEngine', 'privateKeyEngine', 'privateKeyIdentifier']) {
-      this[name] = options[name]
-    }
-    this.honorCipherOrder = options.honorCipherOrder ?? true
+    validateObject(options, 'options')
+    for (const name of OF_CONTEXT) this[name] = options[name] || undefined
+    this.honorCipherOrder = options.honorCipherOrder === undefined || Boolean(options.honorCipherOrder)
+    this.sessionIdContext = options.sessionIdContext || defaultSessionIdContext()
     if (options.sessionTimeout) this.sessionTimeout = options.sessionTimeout
+    if (options.ticketKeys) this.ticketKeys = options.ticketKeys
     this._sharedCreds = createSecureContext({
       ...options,
       honorCipherOrder: this.honorCipherOrder,
       sessionIdContext: this.sessionIdContext,
-      sessionTimeout: options.sessionTimeout ?? this.sessionTimeout
+      sessionTimeout: this.sessionTimeout,
+      ticketKeys: this.ticketKeys
     })
-    if (options.ticketKeys) this.setTicketKeys(options.ticketKeys)
+    this[kTicketKeys] = null
     this[kConfigs].clear()
   },
 
   /** The keys of session tickets: 48 bytes. */
   getTicketKeys () {
-    this[kTicketKeys] ??= this.ticketKeys ? Buffer.from(this.ticketKeys) : (this._sharedCreds.context.getTicketKeys?.() ?? defaults.ticketKeys())
+    this[kTicketKeys] ??= this._sharedCreds.context.getTicketKeys() ?? defaults.ticketKeys()
     return Buffer.from(this[kTicketKeys])
   },
 
+  /** Other keys, for connections from now on; all contexts of the server use them. */
   setTicketKeys (keys) {
     validateBuffer(keys)
-    if (keys.byteLength !== TICKET_KEYS) {
-      throw Object.assign(new (require('node:assert').AssertionError)({ message: 'Session ticket keys must be a 48-byte buffer' }), {})
-    }
-    this[kTicketKeys] = Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength)
+    if (keys.byteLength !== TICKET_KEYS) throw plain(new Error('Session ticket keys must be a 48-byte buffer'), 'ERR_INTERNAL_ASSERTION')
+    this[kTicketKeys] = Buffer.from(Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength))
     this[kConfigs].clear()
   },
 
-  /** A context for a server name, which may begin with a wildcard; later ones win. */
+  /** A context for a server name, in which `*` stands for anything within a label; later ones win. */
   addContext (servername, context) {
     if (!servername) throw codes.ERR_TLS_REQUIRED_SERVER_NAME()
-    const escaped = servername.replace(/([.^$+?\-\\[\]{}])/g, '\\$1').replaceAll('*', '[^.]*')
+    const pattern = servername.replace(/([.^$+?\-\\[\]{}])/g, '\\$1').replaceAll('*', '[^.]*')
     const secureContext = context instanceof SecureContext ? context : createSecureContext(context)
-    this._contexts.push([new RegExp(`^${escaped}$`, 'i'), secureContext])
-    this[kConfigs].clear()
+    // Names of hosts have no case (CVE-2026-48928).
+    this._contexts.push([new RegExp(`^${pattern}$`, 'i'), secureContext.context])
   },
 
-  // What the workers of a cluster have in common (node:cluster asks for it).
+  setOptions: deprecate(function (options) {
+    this.requestCert = options.requestCert === true
+    this.rejectUnauthorized = options.rejectUnauthorized !== false
+    if (options.ALPNProtocols) convertALPNProtocols(options.ALPNProtocols, this)
+    this.setSecureContext({ ...Object.fromEntries(OF_CONTEXT.map((name) => [name, this[name]])), ...options })
+  }, 'Server.prototype.setOptions() is deprecated', 'DEP0122'),
+
+  // What the workers of a cluster have in common: node:cluster asks the first one, and tells the others.
   _getServerData () {
     return { ticketKeys: this.getTicketKeys().toString('hex') }
   },
 
   _setServerData (data) {
-    if (data?.ticketKeys) this.setTicketKeys(Buffer.from(data.ticketKeys, 'hex'))
+    this.setTicketKeys(Buffer.from(data.ticketKeys, 'hex'))
   },
 
-  _contextFor (servername) {
-    return this._contexts.findLast(([pattern]) => pattern.test(servername))?.[1]
+  [kRejection] (error, event, socket) {
+    if (event === 'secureConnection') socket.destroy(error)
+    else net.Server.prototype[kRejection].call(this, error, event, socket)
   },
 
-  /** What the addon is told of a connection; the same for all that ask the same questions. */
-  nativeConfig (socket) {
-    const questions = wanted(socket)
-    const name = questions.join()
-    let config = this[kConfigs].get(name)
-    if (config === undefined) {
-      config = native.NativeServerConfig.create(serverOptions({
-        ...this[kOptions],
-        ALPNProtocols: this.ALPNProtocols,
-        requestCert: this.requestCert,
-        rejectUnauthorized: this.rejectUnauthorized,
-        sessionIdContext: this.sessionIdContext,
-        ticketKeys: this.getTicketKeys(),
-        renegotiationLimit: defaults.CLIENT_RENEG_LIMIT,
-        renegotiationWindow: defaults.CLIENT_RENEG_WINDOW
-      }, questions))
-      this[kConfigs].set(name, config)
-    }
-    return config
-  },
-
-  /** Connections as they become secure: `for await (const socket of server)`. */
-  async * [Symbol.asyncIterator] () {
-    const waiting = []
-    let wake
-    const arrived = (socket) => { waiting.push(socket); wake?.() }
-    const closed = () => wake?.()
-    this.on('secureConnection', arrived)
-    this.once('close', closed)
-    try {
-      for (;;) {
-        while (waiting.length > 0) yield waiting.shift()
-        if (!this.listening) return
-        await new Promise((resolve) => { wake = resolve })
-      }
-    } finally {
-      this.off('secureConnection', arrived)
-      this.off('close', closed)
-    }
+  /** Connections as they become secure: `for await (const socket of server)`, until the server is closed. */
+  [Symbol.asyncIterator] () {
+    return secureSockets(this)
   }
 }
 for (const name of Reflect.ownKeys(methods)) {
   Object.defineProperty(Server.prototype, name, { value: methods[name], writable: true, configurable: true, enumerable: typeof name === 'string' })
 }
 
-/** The manual: "a 128 bit truncated SHA1 hash value generated from the command-line". */
+/** What the addon is told of a connection; the same for all that ask the same questions. Only for `createConnection`. */
+function nativeConfig (socket) {
+  const questions = wanted(socket)
+  const name = [this.requestCert, this.rejectUnauthorized, ...questions].join()
+  const known = this[kConfigs].get(name)
+  if (known !== undefined) return known
+  const config = native.NativeServerConfig.create(serverOptions({
+    ...this[kOptions],
+    ALPNProtocols: this.ALPNProtocols,
+    requestCert: this.requestCert,
+    rejectUnauthorized: this.rejectUnauthorized,
+    sessionIdContext: this.sessionIdContext,
+    ticketKeys: this.getTicketKeys(),
+    renegotiationLimit: defaults.CLIENT_RENEG_LIMIT,
+    renegotiationWindow: defaults.CLIENT_RENEG_WINDOW
+  }, questions))
+  this[kConfigs].set(name, config)
+  return config
+}
+
+Object.defineProperties(Server.prototype, {
+  nativeConfig: { value: nativeConfig, writable: true, configurable: true },
+  connections: {
+    get: deprecate(function () { return this._connections }, 'Server.connections property is deprecated. Use Server.getConnections method instead.', 'DEP0020'),
+    set: deprecate(function (value) { this._connections = value }, 'Server.connections property is deprecated. Use Server.getConnections method instead.', 'DEP0020'),
+    configurable: true,
+    enumerable: false
+  }
+})
+
+/** The manual: "a 128 bit truncated SHA1 hash value generated from process.argv". */
 function defaultSessionIdContext () {
   return createHash('sha1').update(process.argv.join(' ')).digest('hex').slice(0, 32)
 }
@@ -239,4 +259,4 @@ function createServer (options, listener) {
   return new Server(options, listener)
 }
 
-module.exports = { Server: /** @type {any} */ (Server), createServer }
+module.exports = { Server, createServer }

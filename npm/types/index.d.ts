@@ -72,7 +72,10 @@ export interface TLSSocket extends tls.TLSSocket {
   ready(): Promise<this>
 }
 
+export const TLSSocket: typeof tls.TLSSocket
+
 export interface Server extends tls.Server, AsyncIterable<TLSSocket> {}
+export const Server: typeof tls.Server
 
 export function connect(options: ConnectionOptions, secureConnectListener?: () => void): TLSSocket
 export function connect(port: number, host?: string, options?: ConnectionOptions, secureConnectListener?: () => void): TLSSocket
