@@ -24,7 +24,8 @@ function protocols (given) {
 
 /** Key material is only made where somebody wants it. */
 function wantsKeyLog (socket) {
-  return socket.listenerCount('keylog') > 0 || Boolean(flags.keylogFile)
+  const { server } = socket._tlsOptions
+  return socket.listenerCount('keylog') > 0 || server?.listenerCount?.('keylog') > 0 || Boolean(flags.keylogFile)
 }
 
 /** The name that a client checks; only host names are sent. */

@@ -1,3 +1,4 @@
+// @ts-nocheck: functions that are classes, as Node.js's are; the checker takes `this` in them for something else
 'use strict'
 
 // Server: a net.Server that makes a TLSSocket of each connection.

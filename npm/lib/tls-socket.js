@@ -107,7 +107,8 @@ prototype._carry = function (stream, slot) {
   stream.on('error', (error) => this._streamFailed(error))
   if (stream.connecting) {
     stream.once('connect', () => this._begin(slot))
-    stream.once('close', () => this.destroy())
+    // From the handshake on the engine hears of it.
+    stream.once('close', () => { if (!this[kEngine]) this.destroy() })
     return
   }
   this._begin(slot)
@@ -151,8 +152,9 @@ prototype.connect = function (...words) {
     this.emit('connect')
     this.emit('ready')
   })
-  this._carry(inner, slot)
+  // Connecting first: the handshake's options may still be set until there is a connection.
   inner.connect(options)
+  this._carry(inner, slot)
   return this
 }
 
@@ -268,6 +270,8 @@ prototype.engineFailed = function (error, native) {
   if (this._hadError) return
   this._hadError = true
   if (native.kind === 'identity') error.cert = this.getPeerCertificate(true)
+  // Whoever listens to the server finds the socket alive.
+  if (isServer && !this._controlReleased) this._tlsError(error)
   this._fail(error)
 }
 

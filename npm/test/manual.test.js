@@ -25,7 +25,6 @@ const example = (name) => fs.readFileSync(path.join(__dirname, 'manual', `${name
 /** Runs a piece of the manual with what it speaks of. */
 function run (name, facts, result = 'undefined') {
   const code = example(name).replace('/tmp/ssl-keys.log', path.join(directory, 'ssl-keys.log').replaceAll('\\', '/'))
-  // eslint-disable-next-line no-new-func
   return new Function('tls', 'fs', ...Object.keys(facts), `${code}\nreturn ${result}`)(tls, fs, ...Object.values(facts))
 }
 
