@@ -20,6 +20,7 @@ const OWN = ['connection', 'listening', 'close', 'error', 'secureConnection', 't
 function createSecureServer (options, listener) {
   if (typeof options === 'function') [options, listener] = [{}, options]
   const { allowHTTP1 = false } = options ?? {}
+  /** @type {any} */
   const server = new TLSServer({ ...options, ALPNProtocols: options?.ALPNProtocols ?? (allowHTTP1 ? ['h2', 'http/1.1'] : ['h2']) })
   const sessions = passOn(http2.createServer(options), server)
   const requests = allowHTTP1 ? passOn(http.createServer(options), server) : null

@@ -26,7 +26,7 @@ async function * secureSockets (server) {
     for (;;) {
       while (state.waiting.length > 0) yield taken(state.waiting.shift())
       if (state.closed) return
-      await new Promise((resolve) => { state.wake = resolve })
+      await new Promise((resolve) => { state.wake = () => resolve(undefined) })
     }
   } finally {
     server.off('secureConnection', arrived)

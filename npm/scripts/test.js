@@ -14,5 +14,9 @@ const files = fs.readdirSync(directory, { recursive: true })
   .sort()
   .map((name) => path.join(directory, name))
 
+if (files.length === 0) {
+  console.error(`no test file has ${wanted.join(' or ')} in its name`)
+  process.exit(1)
+}
 const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], { stdio: 'inherit' })
 process.exitCode = status ?? 1
