@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::load::{Load, Measure};
-use crate::servers::Implementation;
+use crate::servers::{Groups, Implementation};
 
 pub(crate) const USAGE: &str = "\
 usage: nodetls-bench [--quick] [--json]
@@ -72,10 +72,11 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
         let implementation = Implementation::by_name(name).ok_or_else(|| USAGE.to_owned())?;
         return Ok(Command::IdleServer(implementation));
     }
-    if let ["load", measure, address, authority, count] = arguments[..] {
+    if let ["load", measure, groups, address, authority, count] = arguments[..] {
         let measure = Measure::by_name(measure).ok_or_else(|| USAGE.to_owned())?;
+        let groups = Groups::by_name(groups).ok_or_else(|| USAGE.to_owned())?;
         let (address, authority, count) = (address.parse()?, authority.to_owned(), count.parse()?);
-        return Ok(Command::Load(Load { measure, address, authority, count }));
+        return Ok(Command::Load(Load { measure, groups, address, authority, count }));
     }
     let (mut effort, mut format) = (Effort::FULL, Format::Table);
     for argument in arguments {

@@ -34,6 +34,8 @@ pub(crate) struct Load {
     pub(crate) authority: String,
     /// Handshakes, echoes, bytes or connections.
     pub(crate) count: usize,
+    /// What the client offers to agree on keys with.
+    pub(crate) groups: Groups,
 }
 
 /// The kinds of load.
@@ -64,7 +66,7 @@ impl Measure {
 /// Does it and prints the seconds that it took as JSON.
 pub(crate) fn run(load: &Load) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = Client::new(&std::fs::read_to_string(&load.authority)?, Groups::Default)?;
+    let client = Client::new(&std::fs::read_to_string(&load.authority)?, load.groups)?;
     let started = Instant::now();
     runtime.block_on(async {
         match load.measure {

@@ -38,7 +38,7 @@ function clientConnection (socket) {
   const options = socket._tlsOptions
   const connectOptions = socket[kConnectOptions] ?? options
   const name = serverName(socket)
-  return native.NativeConnection.client(nativeContext(options, { keyLog: wantsKeyLog(socket) }), {
+  return native.NativeConnection.client(nativeContext(options, wantsKeyLog(socket)), {
     servername: name || 'localhost',
     // Node.js sends only what `servername` names.
     sendServername: Boolean(socket._servername ?? options.servername ?? connectOptions.servername),
@@ -56,7 +56,7 @@ function clientConnection (socket) {
 function serverConnection (socket) {
   const options = socket._tlsOptions
   const config = options.server?.nativeConfig?.(socket) ?? native.NativeServerConfig.create(serverOptions(options, wanted(socket)))
-  return native.NativeConnection.server(nativeContext(options, { keyLog: wantsKeyLog(socket) }), config)
+  return native.NativeConnection.server(nativeContext(options, wantsKeyLog(socket)), config)
 }
 
 /** Options of a server's connections for the addon. */

@@ -40,8 +40,8 @@ class ContextSettings {
   #trustsDefault = false
   #ticketKeys = undefined
   #sessionIdContext = undefined
-  /** @type {Map<string, any>} */
-  #made = new Map()
+  /** The addon's contexts: without key material told, and with it. */
+  #made = []
 
   /** @param {object} options of the addon's context */
   init (options) {
@@ -50,36 +50,27 @@ class ContextSettings {
 
   #change (options) {
     Object.assign(this.#options, options)
-    this.#made.clear()
+    this.#made.length = 0
   }
 
   /** The addon's context, for connections that want nothing special. */
   get native () {
-    return this.nativeFor({})
+    return this.nativeFor(false)
   }
 
-  /**
-   * The addon's context with more options, such as `{ keyLog: true }`.
-   * @param {object} more
-   */
-  nativeFor (more) {
-    const name = JSON.stringify(more)
-    let made = this.#made.get(name)
-    if (made === undefined) {
-      made = this.#make(more)
-      this.#made.set(name, made)
-    }
-    return made
+  /** The addon's context, and whether its connections tell of key material. */
+  nativeFor (keyLog) {
+    return (this.#made[Number(keyLog)] ??= this.#make(keyLog))
   }
 
-  #make (more) {
-    const options = { ...this.#options, ...more }
+  #make (keyLog) {
+    const options = { ...this.#options, keyLog }
     try {
       return this.#create(options)
     } catch (error) {
       if (!this.#dropUnreadable(error?.native)) throw toError(error, options)
     }
-    return this.#make(more)
+    return this.#make(keyLog)
   }
 
   #create (options) {
@@ -113,12 +104,12 @@ class ContextSettings {
 
   addRootCerts () {
     this.#trustsDefault = true
-    this.#made.clear()
+    this.#made.length = 0
   }
 
   addCACert (pem) {
     this.#ca.push(toPem(pem, 'ca'))
-    this.#made.clear()
+    this.#made.length = 0
   }
 
   addCRL (pem) {
@@ -220,7 +211,7 @@ class ContextSettings {
   }
 
   close () {
-    this.#made.clear()
+    this.#made.length = 0
   }
 }
 

@@ -6,12 +6,29 @@
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
 const { transportFor } = require('./transport')
+const { takeTurn } = require('./turns')
 const { startWork } = require('./work')
 
 /** How much plaintext is read at a time. */
 const READ_SIZE = 64 * 1024
-/** What is left of a buffer is used for the next read as long as it is worth it. */
+/** What is left of the memory is used for the next read as long as it is worth it. */
 const WORTHWHILE = 16 * 1024
+
+/** Where plaintext is read to next, whosever it is; what has been handed out is never written to again. */
+let slab = Buffer.alloc(0)
+let slabStart = 0
+
+function makeRoom () {
+  if (slab.length - slabStart >= WORTHWHILE) return
+  slab = Buffer.allocUnsafeSlow(READ_SIZE)
+  slabStart = 0
+}
+
+/** So many bytes have been read: they are taken, before anybody else reads. */
+function taken (count) {
+  slabStart += count
+  return slab.subarray(slabStart - count, slabStart)
+}
 /** By what `exchange` multiplies the bytes that it has taken in. */
 const TAKEN = 2 ** 24
 
@@ -25,6 +42,8 @@ class Engine {
     this.socket = socket
     this.transport = null
     this.working = false
+    /** Waits for its turn. */
+    this.queued = false
     this.ended = false
     this.failed = false
     /** Whether application data flows. */
@@ -35,8 +54,6 @@ class Engine {
     this.closedWith = undefined
     /** Ciphertext that the connection could not take yet. */
     this.rest = null
-    this.slab = null
-    this.slabStart = 0
     /** Whether the program wants plaintext. */
     this.wanted = false
     this.pendingWrite = null
@@ -55,7 +72,7 @@ class Engine {
     this.transport = transportFor(stream, this.listener, slot)
     this.transport.resume()
     this.setTimer()
-    this.step()
+    this.proceed()
   }
 
   // ---- bytes of the peer ----
@@ -68,30 +85,31 @@ class Engine {
     }
     this.socket.engineTraffic()
     if (this.isOpen && this.wanted && !this.working) return this.exchange(chunk, length)
-    const taken = this.connection.receive(chunk, 0, length)
+    const fed = this.connection.receive(chunk, 0, length)
     // The chunk's memory belongs to the transport.
-    if (taken < length) this.rest = Buffer.from(chunk.subarray(taken, length))
-    this.step()
+    if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
+    this.proceed()
     return this.rest === null && this.wantsMore()
   }
 
   /** The way of application data: in and out in one call of the addon. */
   exchange (chunk, length) {
-    this.makeRoom()
+    makeRoom()
     let result
     try {
-      result = this.connection.exchange(chunk, length, this.slab, this.slabStart)
+      result = this.connection.exchange(chunk, length, slab, slabStart)
     } catch (error) {
       if (error.native) this.fail(error.native)
       return false
     }
-    const taken = Math.floor(result / TAKEN)
-    const count = (result - taken * TAKEN) - 2
-    if (taken < length) this.rest = Buffer.from(chunk.subarray(taken, length))
+    const fed = Math.floor(result / TAKEN)
+    const count = (result - fed * TAKEN) - 2
+    const plaintext = count > 0 ? taken(count) : null
+    if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
     const more = this.connection.hasMore()
     // What came before the data is told before it.
     if (more) this.dispatch()
-    if (count > 0 && !this.disposed) this.deliver(count)
+    if (plaintext !== null && !this.disposed) this.deliver(plaintext)
     // A record that is not whole yet, or no data: what else there may be is seen to by the loop.
     if (count <= 0 || more || this.rest !== null) this.step()
     else this.transmit()
@@ -105,8 +123,8 @@ class Engine {
   /** Offers again what could not be taken; whether all of it was. */
   offerRest () {
     if (this.rest === null) return true
-    const taken = this.connection.receive(this.rest, 0, this.rest.length)
-    this.rest = taken < this.rest.length ? this.rest.subarray(taken) : null
+    const fed = this.connection.receive(this.rest, 0, this.rest.length)
+    this.rest = fed < this.rest.length ? this.rest.subarray(fed) : null
     return this.rest === null
   }
 
@@ -114,24 +132,41 @@ class Engine {
     this.transportEnded = true
     if (this.disposed) return
     if (this.rest === null) this.connection.endOfStream()
-    this.step()
+    this.proceed()
   }
 
   closed (error) {
     if (this.disposed) return
     this.transportEnded = true
     // What the peer has said before it left says more than that it has left.
-    if (this.working) this.closedWith = error
+    if (this.working || this.queued) this.closedWith = error
     else this.socket.engineTransportClosed(error)
   }
 
   // ---- the loop ----
 
+  /** Goes on: with data at once, with a handshake in its turn. */
+  proceed () {
+    if (this.isOpen) return this.step()
+    if (this.queued) return
+    this.queued = true
+    takeTurn(() => {
+      this.queued = false
+      this.goOn()
+    })
+  }
+
+  goOn () {
+    if (!this.disposed) this.step()
+    if (this.closedWith === undefined || this.working || this.disposed || this.failed) return
+    this.socket.engineTransportClosed(this.closedWith)
+  }
+
   /** Takes everything as far as it goes. */
   step () {
     if (this.working || this.disposed) return
     for (;;) {
-      if (startWork(this.connection, () => this.worked())) {
+      if (startWork(this.connection, this)) {
         this.working = true
         return
       }
@@ -159,9 +194,8 @@ class Engine {
 
   worked () {
     this.working = false
-    if (!this.disposed) this.step()
-    if (this.closedWith === undefined || this.working || this.disposed || this.failed) return
-    this.socket.engineTransportClosed(this.closedWith)
+    if (this.isOpen) this.goOn()
+    else this.proceed()
   }
 
   dispatch () {
@@ -231,33 +265,26 @@ class Engine {
     return any
   }
 
-  makeRoom () {
-    if (this.slab !== null && this.slab.length - this.slabStart >= WORTHWHILE) return
-    this.slab = Buffer.allocUnsafeSlow(READ_SIZE)
-    this.slabStart = 0
-  }
-
   readOnce () {
-    this.makeRoom()
+    makeRoom()
     let count
     try {
-      count = this.connection.read(this.slab, this.slabStart)
+      count = this.connection.read(slab, slabStart)
     } catch (error) {
       if (error.native) this.fail(error.native)
       return 0
     }
     if (count <= 0) return count
+    const plaintext = taken(count)
     // What came before the data is told before it.
     this.dispatch()
     if (this.disposed) return 0
-    return this.deliver(count)
+    this.deliver(plaintext)
+    return count
   }
 
-  deliver (count) {
-    const plaintext = this.slab.subarray(this.slabStart, this.slabStart + count)
-    this.slabStart += count
+  deliver (plaintext) {
     this.wanted = this.socket.enginePlaintext(plaintext)
-    return count
   }
 
   endOfPlaintext (truncated) {
@@ -271,7 +298,7 @@ class Engine {
     if (this.wanted) return
     this.wanted = true
     if (!this.transport) return
-    this.step()
+    this.proceed()
     if (!this.disposed && this.wanted && this.rest === null) this.transport.resume()
   }
 
@@ -349,7 +376,7 @@ class Engine {
     this.timer = null
     if (this.disposed) return
     this.connection.timeout()
-    this.step()
+    this.proceed()
   }
 
   /** Lets everything go. */
@@ -359,7 +386,7 @@ class Engine {
     clearTimeout(this.timer)
     const write = this.pendingWrite
     this.pendingWrite = null
-    this.slab = this.rest = null
+    this.rest = null
     return write
   }
 }

@@ -13,7 +13,7 @@ const { kConnectOptions } = require('./symbols')
 const { validateObject, validateString } = require('./validators')
 
 /** Questions that a server's events answer, and the options that stand for them. */
-const BY_EVENT = { resumeSession: 'resumeSession', newSession: 'newSession', ocspRequest: 'OCSPRequest' }
+const BY_EVENT = [['resumeSession', 'resumeSession'], ['newSession', 'newSession'], ['ocspRequest', 'OCSPRequest']]
 
 /** The most that OpenSSL takes of a pre-shared key and of its identity, in bytes. */
 const MAX_PSK = 512
@@ -44,7 +44,7 @@ function wantedByServer (socket, options) {
   if (typeof options.onClientHello === 'function') names.push('clientHello')
   if (socket._SNICallback || server?._contexts?.length > 0) names.push('selectContext')
   if (options.ALPNCallback) names.push('selectAlpn')
-  for (const [name, event] of Object.entries(BY_EVENT)) {
+  for (const [name, event] of BY_EVENT) {
     if (typeof options[event] === 'function' || server?.listenerCount?.(event) > 0) names.push(name)
   }
   return names
@@ -205,7 +205,7 @@ const handlers = {
     const decision = new Decision(engine, (context) => {
       if (!context) return engine.connection.decline()
       const keyLog = socket.listenerCount('keylog') > 0 || Boolean(flags.keylogFile)
-      engine.connection.answerWithContext(secureContextOf(context, { keyLog }))
+      engine.connection.answerWithContext(secureContextOf(context, keyLog))
     })
     if (socket._SNICallback) decision.ask(socket, socket._SNICallback, [servername])
     else decision.succeed(contextFor(socket._tlsOptions.server, servername))

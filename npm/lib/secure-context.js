@@ -185,7 +185,7 @@ function createSecureContext (options) {
 /** Makes the addon's context, so that what is wrong is told now. */
 function check ({ context }) {
   try {
-    context.nativeFor({ keyLog: true })
+    context.nativeFor(false)
   } catch (error) {
     if (error?.code !== 'ERR_SSL_NO_PROTOCOLS_AVAILABLE') throw error
   }
@@ -194,21 +194,21 @@ function check ({ context }) {
 /**
  * The addon's context of a SecureContext, or of what that holds.
  * @param {any} value
- * @param {object} [more] options of the addon's context that differ for this connection
+ * @param {boolean} [keyLog] whether its connections tell of key material
  */
-function secureContextOf (value, more = { keyLog: true }) {
+function secureContextOf (value, keyLog = false) {
   const context = value?.context ?? value
   if (!(context instanceof ContextSettings)) throw codes.ERR_TLS_INVALID_CONTEXT('context')
-  return context.nativeFor(more)
+  return context.nativeFor(keyLog)
 }
 
 /**
  * The addon's context of options: their `secureContext`, or one that is made of them.
  * @param {any} options
- * @param {object} [more]
+ * @param {boolean} [keyLog] whether its connections tell of key material
  */
-function nativeContext (options, more) {
-  return secureContextOf(options.secureContext ?? (options instanceof SecureContext ? options : createSecureContext(options)), more)
+function nativeContext (options, keyLog) {
+  return secureContextOf(options.secureContext ?? (options instanceof SecureContext ? options : createSecureContext(options)), keyLog)
 }
 
 module.exports = { SecureContext, createSecureContext, nativeContext, secureContextOf }

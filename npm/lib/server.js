@@ -18,6 +18,7 @@ const { SecureContext, createSecureContext } = require('./secure-context')
 const { secureSockets } = require('./server-iterator')
 const { kErrorEmitted, kNative } = require('./symbols')
 const { TLSSocket } = require('./tls-socket')
+const { takeTurn } = require('./turns')
 const { validateBuffer, validateFunction, validateNumber, validateObject, validateString } = require('./validators')
 
 const kConfigs = Symbol('configs')
@@ -33,10 +34,6 @@ const TICKET_KEYS = 48
 /** Messages for whoever watches: `{ server, socket }`, and the error of a handshake that has failed. */
 const secured = channel('nodetls.server.secure')
 const failed = channel('nodetls.server.error')
-
-/** Options that a server hands to its sockets. */
-const PASSED_ON = ['enableTrace', 'highWaterMark', 'rejectTruncated', 'onClientHello', 'sign', 'resumeSession', 'newSession',
-  'OCSPRequest', 'pskCallback', 'handshakeTimeout', 'SNICallback']
 
 /** Options of contexts that a server has as properties. */
 const OF_CONTEXT = ['pfx', 'key', 'passphrase', 'cert', 'clientCertEngine', 'ca', 'minVersion', 'maxVersion', 'secureProtocol',
@@ -85,25 +82,46 @@ function checked (options) {
 
 /** A connection has come in, or was handed over: any Duplex. */
 function onConnection (stream) {
-  const options = this[kOptions]
-  const socket = new TLSSocket(stream, {
-    ...Object.fromEntries(PASSED_ON.map((name) => [name, options[name]])),
-    allowHalfOpen: this.allowHalfOpen,
-    secureContext: this._sharedCreds,
+  if (takeTurn(() => serve(this, stream))) return
+  // Until it is its turn nobody else hears of its errors.
+  stream.on('error', () => {})
+}
+
+/** The options of a server's sockets. */
+function socketOptions (server) {
+  const options = server[kOptions]
+  return {
+    enableTrace: options.enableTrace,
+    highWaterMark: options.highWaterMark,
+    rejectTruncated: options.rejectTruncated,
+    handshakeTimeout: options.handshakeTimeout,
+    onClientHello: options.onClientHello,
+    SNICallback: options.SNICallback,
+    sign: options.sign,
+    resumeSession: options.resumeSession,
+    newSession: options.newSession,
+    OCSPRequest: options.OCSPRequest,
+    pskCallback: options.pskCallback,
+    allowHalfOpen: server.allowHalfOpen,
+    secureContext: server._sharedCreds,
     isServer: true,
-    server: this,
-    requestCert: this.requestCert,
-    rejectUnauthorized: this.rejectUnauthorized,
-    ALPNProtocols: this.ALPNProtocols,
-    ALPNCallback: this.ALPNCallback,
-    pauseOnConnect: this.pauseOnConnect
-  })
+    server,
+    requestCert: server.requestCert,
+    rejectUnauthorized: server.rejectUnauthorized,
+    ALPNProtocols: server.ALPNProtocols,
+    ALPNCallback: server.ALPNCallback,
+    pauseOnConnect: server.pauseOnConnect
+  }
+}
+
+function serve (server, stream) {
+  const socket = new TLSSocket(stream, socketOptions(server))
   socket[kErrorEmitted] = false
   socket._closeAfterHandlingError = true
   socket.on('secure', onSecure)
   socket.on('close', onClose)
   socket.on('_tlsError', onError)
-  if (this.listenerCount('keylog') > 0) socket.on('keylog', onKeylog)
+  if (server.listenerCount('keylog') > 0) socket.on('keylog', onKeylog)
 }
 
 function onKeylog (line) {

@@ -4,7 +4,7 @@
 
 const native = require('./generated')
 
-/** @type {Map<number, () => void>} */
+/** @type {Map<number, { worked(): void }>} */
 const waiting = new Map()
 
 /** Keeps the process alive while work is being done: a handshake over streams in memory has nothing else that does. */
@@ -15,13 +15,13 @@ native.setWorkDone((ids) => {
   for (const id of ids) {
     const done = waiting.get(id)
     waiting.delete(id)
-    done?.()
+    done?.worked()
   }
   if (waiting.size === 0) keeper.unref()
 })
 
 /**
- * Has the step done elsewhere that is due, if there is one; whether that is so. `done` is called afterwards.
+ * Has the step done elsewhere that is due, if there is one; whether that is so. `done` is told afterwards.
  */
 function startWork (connection, done) {
   if (!connection.startWork()) return false

@@ -63,6 +63,16 @@ pub(crate) enum Groups {
     X25519,
 }
 
+impl Groups {
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "default" => Some(Self::Default),
+            "x25519" => Some(Self::X25519),
+            _ => None,
+        }
+    }
+}
+
 /// What all implementations are set to.
 pub(crate) struct Settings<'a> {
     pub(crate) identity: &'a Identity,

@@ -1,0 +1,52 @@
+'use strict'
+
+// Handshakes take turns: what they need of the event loop is done as it comes while that is little, and waits for the
+// loop's next round when it is much, so that timers and open connections are not kept waiting by a crowd at the door.
+
+const { performance } = require('node:perf_hooks')
+
+/** What handshakes may have of one round of the event loop, in milliseconds. */
+const SHARE = 1
+
+/** @type {(() => void)[]} */
+let waiting = []
+let first = 0
+/** When this round's share is over; 0: nothing has had any yet. */
+let over = 0
+
+function hasTime () {
+  const now = performance.now()
+  if (over === 0) {
+    over = now + SHARE
+    setImmediate(nextRound)
+  }
+  return now < over
+}
+
+function nextRound () {
+  over = 0
+  while (first < waiting.length && hasTime()) {
+    const task = waiting[first++]
+    if (first === waiting.length) {
+      waiting = []
+      first = 0
+    }
+    task()
+  }
+}
+
+/**
+ * Does the task now, or in a later round of the event loop; tasks keep their order.
+ * @param {() => void} task
+ * @returns {boolean} whether it was done now
+ */
+function takeTurn (task) {
+  if (first < waiting.length || !hasTime()) {
+    waiting.push(task)
+    return false
+  }
+  task()
+  return true
+}
+
+module.exports = { takeTurn }
