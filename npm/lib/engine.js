@@ -5,7 +5,7 @@
 
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
-const { transportFor } = require('./transport')
+const { BUFFER_SIZE, transportFor } = require('./transport')
 const { takeTurn } = require('./turns')
 const { startWork } = require('./work')
 
@@ -29,7 +29,7 @@ function taken (count) {
   slabStart += count
   return slab.subarray(slabStart - count, slabStart)
 }
-/** By what `exchange` multiplies the bytes that it has taken in. */
+/** By what `exchange` and `send` multiply the bytes that they have taken in. */
 const TAKEN = 2 ** 24
 
 class Engine {
@@ -57,6 +57,8 @@ class Engine {
     /** Whether the program wants plaintext. */
     this.wanted = false
     this.pendingWrite = null
+    /** A part of it is on its way. */
+    this.sending = false
     this.timer = null
     /** The program's own error, while the core says that a callback has failed. */
     this.kept = undefined
@@ -172,13 +174,13 @@ class Engine {
       }
       const moved = this.dispatch()
       if (this.disposed || this.working) return
-      this.transmit()
       const read = this.read()
       if (this.disposed) return
       const more = this.rest !== null && this.offerMore()
+      // What the peer's bytes have led to, tickets and the program's answer, goes out in one piece.
+      this.transmit()
       if (!moved && !read && !more) break
     }
-    this.transmit()
     this.continueWrite()
     this.setTimer()
   }
@@ -313,41 +315,81 @@ class Engine {
 
   continueWrite () {
     const write = this.pendingWrite
-    if (write === null || this.disposed || !this.isOpen) return
+    if (write === null || this.disposed || this.working || !this.isOpen || this.sending) return
     try {
-      if (write.chunks.length === 1 && write.start === 0) {
-        const ciphertext = this.connection.send(write.chunks[0])
-        if (ciphertext !== null) {
-          this.pendingWrite = null
-          return this.transport.write(ciphertext, write.done)
-        }
-      }
-      while (write.index < write.chunks.length) {
-        const chunk = write.chunks[write.index]
-        const taken = this.connection.write(chunk, write.start, chunk.length)
-        write.start += taken
-        if (write.start === chunk.length) {
-          write.index++
-          write.start = 0
-        } else if (taken === 0) {
-          // As much waits to be sent as may, or a renegotiation has to be over first.
-          if (this.connection.hasTransmit?.() ?? this.connection.isBacklogged()) this.transmit(() => this.continueWrite())
-          return
-        }
-      }
+      while (this.sendSome(write));
     } catch (error) {
       this.pendingWrite = null
-      return write.done(error.native ? fromNative(error.native) : error)
+      write.done(error.native ? fromNative(error.native) : error)
     }
-    this.pendingWrite = null
-    this.transmit(write.done)
   }
 
-  /** Sends what there is. */
-  transmit (done) {
-    const ciphertext = this.working ? null : this.connection.transmit()
-    if (ciphertext !== null && this.transport) this.transport.write(ciphertext, (error) => done?.(error))
+  /** Encrypts and sends what the connection takes at once; whether there is more to be sent right away. */
+  sendSome (write) {
+    const ciphertext = write.chunks.length === 1 ? this.encrypt(write) : this.encryptMany(write)
+    if (write.index === write.chunks.length) {
+      this.pendingWrite = null
+      this.pass(ciphertext, write.done)
+      return false
+    }
+    // Nothing could be taken: a renegotiation has to be over first.
+    if (ciphertext === null) return false
+    this.sending = true
+    let isNow = true
+    this.pass(ciphertext, () => {
+      this.sending = false
+      if (!isNow) this.continueWrite()
+    })
+    isNow = false
+    return !this.sending && !this.disposed
+  }
+
+  /** The ciphertext of a single chunk, or of as much of it as goes; null: none. */
+  encrypt (write) {
+    const { transport, connection } = this
+    const target = transport.buffer()
+    const result = connection.send(write.chunks[0], write.start, target)
+    const fed = Math.floor(result / TAKEN)
+    write.start += fed
+    if (write.start === write.chunks[0].length) write.index = 1
+    return transport.filled(target, result - fed * TAKEN)
+  }
+
+  encryptMany (write) {
+    while (write.index < write.chunks.length) {
+      const chunk = write.chunks[write.index]
+      const fed = this.connection.write(chunk, write.start, chunk.length)
+      write.start += fed
+      if (write.start < chunk.length && fed === 0) break
+      if (write.start === chunk.length) {
+        write.index++
+        write.start = 0
+      }
+    }
+    return this.ciphertext()
+  }
+
+  /** What there is to be sent, or null. */
+  ciphertext () {
+    if (this.working || !this.transport) return null
+    const target = this.transport.buffer()
+    return this.transport.filled(target, this.connection.transmitInto(target))
+  }
+
+  pass (ciphertext, done) {
+    if (ciphertext !== null) this.transport.write(ciphertext, done)
     else if (done) process.nextTick(done)
+  }
+
+  /** Sends all that there is. */
+  transmit (done) {
+    for (let ciphertext = this.ciphertext(); ciphertext !== null;) {
+      const next = ciphertext.length < BUFFER_SIZE ? null : this.ciphertext()
+      this.transport.write(ciphertext, next === null ? done : undefined)
+      if (next === null) return
+      ciphertext = next
+    }
+    if (done) process.nextTick(done)
   }
 
   /** Says goodbye, and ends this side of the transport. */

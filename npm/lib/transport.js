@@ -15,6 +15,25 @@ const { Duplex } = require('node:stream')
  * @property {(error: Error | null) => void} onclose nothing more will come or go
  */
 
+/** How much ciphertext is handed over at a time: a little more than the connection makes before it wants it to be sent. */
+const BUFFER_SIZE = 96 * 1024
+/** So many buffers are kept at most. */
+const BUFFERS = 16
+
+/** Buffers that the system has taken everything from. @type {Buffer[]} */
+const buffers = []
+
+function giveBack (ciphertext) {
+  if (buffers.length < BUFFERS) buffers.push(Buffer.from(ciphertext.buffer))
+}
+
+let stage = null
+
+/** For ciphertext that is copied at once. */
+function staging () {
+  return (stage ??= Buffer.allocUnsafeSlow(BUFFER_SIZE))
+}
+
 /** Over any Duplex, net.Socket included. */
 class StreamTransport {
   /**
@@ -25,7 +44,8 @@ class StreamTransport {
     /** @type {any} */
     this.stream = stream
     this.listener = listener
-    this.isSocket = stream instanceof net.Socket && /** @type {any} */ (stream)._handle instanceof Object && !/** @type {any} */ (stream).encrypted
+    /** The system takes what is written, and nobody else. */
+    this.isSocket = stream.constructor === net.Socket && /** @type {any} */ (stream)._handle instanceof Object
     this.error = null
     this.closed = false
     this.listeners = {
@@ -54,16 +74,38 @@ class StreamTransport {
     this.stream.pause()
   }
 
+  /** Memory for what is written next. */
+  buffer () {
+    // Who takes a chunk from a stream may keep it.
+    return this.isSocket ? buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_SIZE) : staging()
+  }
+
+  /** The first bytes of what `buffer` has given, which have been filled, for `write`; null where there are none. */
+  filled (buffer, length) {
+    if (!this.isSocket) return length > 0 ? Buffer.from(buffer.subarray(0, length)) : null
+    if (length > 0) return buffer.subarray(0, length)
+    giveBack(buffer)
+    return null
+  }
+
   /**
    * @param {Buffer} ciphertext
-   * @param {(error?: Error | null) => void} done
+   * @param {(error?: Error | null) => void} [done]
    */
   write (ciphertext, done) {
     const { stream } = this
-    if (stream.destroyed || stream.writableEnded) return process.nextTick(done, this.error)
+    if (stream.destroyed || stream.writableEnded) {
+      if (done) process.nextTick(done, this.error)
+      return
+    }
+    if (!this.isSocket) return stream.write(ciphertext, done)
+    const written = (error) => {
+      giveBack(ciphertext)
+      done?.(error)
+    }
     // Nobody else writes to a socket below; past its queue the way is shorter.
-    if (this.isSocket && !stream.connecting && stream.writableLength === 0) stream._write(ciphertext, 'buffer', done)
-    else stream.write(ciphertext, done)
+    if (!stream.connecting && stream.writableLength === 0) stream._write(ciphertext, 'buffer', written)
+    else stream.write(ciphertext, written)
   }
 
   /** Ends this side. */
@@ -112,7 +154,7 @@ function sharedBuffer () {
  */
 function readIntoShared (stream) {
   const handle = stream._handle
-  if (stream.constructor !== net.Socket || typeof handle?.useUserBuffer !== 'function' || handle.reading) return undefined
+  if (stream.constructor !== net.Socket || typeof handle?.useUserBuffer !== 'function') return undefined
   const symbols = Object.getOwnPropertySymbols(stream)
   const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) => symbols.find(({ description }) => description === name))
   if (!buffer || !callback || stream.listenerCount('data') > 0 || stream.readableLength > 0) return undefined
@@ -151,4 +193,4 @@ function isDuplex (value) {
     (typeof value?.write === 'function' && typeof value?.on === 'function' && typeof value?.pause === 'function')
 }
 
-module.exports = { isDuplex, readInto, readIntoShared, transportFor }
+module.exports = { BUFFER_SIZE, isDuplex, readInto, readIntoShared, transportFor }

@@ -25,9 +25,6 @@ const CLOSED: i32 = -1;
 /// The transport has ended without a goodbye.
 const TRUNCATED: i32 = -2;
 
-/// The most bytes that `send` takes: they fit below the high-water mark, whatever their records add.
-const MAX_SENT_AT_ONCE: usize = 16 * 1024;
-
 /// What a connection and the threads share.
 pub(crate) struct Shared {
     pub(crate) id: u32,
@@ -221,29 +218,30 @@ impl NativeConnection {
         Ok(f64::from(taken) * 16_777_216.0 + f64::from(read + 2))
     }
 
-    /// As `write` of all bytes, and then `transmit`, in one call; null where they are too many or cannot be taken now, and
-    /// then none was.
+    /// As `write` of as much as can be taken, and then `transmitInto`, in one call. The result's high part (times 2^24) is
+    /// what was taken, the low part the ciphertext's length.
     #[napi]
-    pub fn send<'env>(&self, env: &'env Env, source: BufferSlice<'_>) -> Result<Option<BufferSlice<'env>>> {
-        let mut connection = self.lock();
-        if source.len() > MAX_SENT_AT_ONCE || connection.is_backlogged() {
-            return Ok(None);
-        }
-        let mut rest = &source[..];
+    pub fn send(
+        &self,
+        env: Env,
+        source: BufferSlice<'_>,
+        start: u32,
+        target: BufferSlice<'_>,
+    ) -> Result<f64> {
+        let Some(mut rest) = source.get(start as usize..) else {
+            return Err(refused("start is beyond the end"));
+        };
+        let mut taken = 0;
         while !rest.is_empty() {
-            let taken = connection.write_plaintext(rest).map_err(|error| thrown(env, &error))?;
-            if taken == 0 && rest.len() == source.len() {
-                return Ok(None);
+            let count = self.lock().write_plaintext(rest).map_err(|error| thrown(&env, &error))?;
+            if count == 0 {
+                break;
             }
-            if taken == 0 {
-                return Err(refused("a short write was taken in part"));
-            }
-            rest = rest.get(taken..).unwrap_or_default();
+            taken += count;
+            rest = rest.get(count..).unwrap_or_default();
         }
-        let Some(ciphertext) = connection.poll_transmit() else { return Ok(None) };
-        let (copy, count) = (bytes(env, ciphertext)?, ciphertext.len());
-        connection.transmitted(count);
-        Ok(Some(copy))
+        let sent = self.transmit_into(target)?;
+        Ok(taken as f64 * 16_777_216.0 + f64::from(sent))
     }
 
     /// Whether there is anything besides plaintext to be seen to: events, bytes that wait to be read, a renegotiation.
@@ -271,6 +269,23 @@ impl NativeConnection {
         let (copy, count) = (bytes(env, ciphertext)?, ciphertext.len());
         connection.transmitted(count);
         Ok(Some(copy))
+    }
+
+    /// Puts ciphertext into the target, as much as fits, which counts as sent from now on; its length.
+    #[napi]
+    pub fn transmit_into(&self, mut target: BufferSlice<'_>) -> Result<u32> {
+        if self.is_working() {
+            return Ok(0);
+        }
+        let mut connection = self.lock();
+        let Some(ciphertext) = connection.poll_transmit() else { return Ok(0) };
+        let count = ciphertext.len().min(target.len());
+        let (Some(room), Some(bytes)) = (target.get_mut(..count), ciphertext.get(..count)) else {
+            return Ok(0);
+        };
+        room.copy_from_slice(bytes);
+        connection.transmitted(count);
+        Ok(count as u32)
     }
 
     /// Says goodbye; nothing can be written any more.
