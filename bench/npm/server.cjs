@@ -76,7 +76,8 @@ const delays = []
 let last = performance.now()
 setInterval(() => {
   const now = performance.now()
-  delays.push(Math.max(0, now - last - TICK))
+  // A long delay is the delay of every tick that should have come meanwhile, not of one.
+  for (let delay = Math.max(0, now - last - TICK); delay >= 0; delay -= TICK) delays.push(delay)
   last = now
 }, TICK)
 

@@ -59,6 +59,11 @@ impl Client {
         Self { config: Arc::new(config), groups: self.groups }
     }
 
+    /// A full handshake on a connection that is there already.
+    pub(crate) async fn handshake(&self, tcp: TcpStream) -> io::Result<TlsStream<Hoard>> {
+        self.handshake_with(self.with_fresh_sessions().config, tcp, HandshakeKind::Full).await
+    }
+
     async fn connect_with(
         &self,
         config: Arc<ClientConfig>,
@@ -66,6 +71,15 @@ impl Client {
         kind: HandshakeKind,
     ) -> io::Result<TlsStream<Hoard>> {
         let tcp = TcpStream::connect(address).await?;
+        self.handshake_with(config, tcp, kind).await
+    }
+
+    async fn handshake_with(
+        &self,
+        config: Arc<ClientConfig>,
+        tcp: TcpStream,
+        kind: HandshakeKind,
+    ) -> io::Result<TlsStream<Hoard>> {
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let stream = TlsConnector::from(config).connect(name, Hoard::new(tcp)).await?;

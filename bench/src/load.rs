@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
@@ -42,6 +43,8 @@ pub(crate) struct Load {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measure {
     Full,
+    /// As `Full`, but all at the same time: the connections are there, and then all clients begin.
+    Burst,
     Resumed,
     Echo,
     Down,
@@ -53,6 +56,7 @@ impl Measure {
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         match name {
             "full" => Some(Self::Full),
+            "burst" => Some(Self::Burst),
             "resumed" => Some(Self::Resumed),
             "echo" => Some(Self::Echo),
             "down" => Some(Self::Down),
@@ -71,6 +75,7 @@ pub(crate) fn run(load: &Load) -> Outcome<()> {
     runtime.block_on(async {
         match load.measure {
             Measure::Full | Measure::Resumed => handshakes(load, &client).await,
+            Measure::Burst => burst(load, &client).await,
             Measure::Echo => echoes(load, &client).await,
             Measure::Down => down(load, &client).await,
             Measure::Up => up(load, &client).await,
@@ -94,12 +99,33 @@ async fn handshakes(load: &Load, client: &Client) -> Outcome<()> {
                     0 => client.connect_to_resume(address).await?,
                     _ => client.resume(address).await?,
                 };
-                stream.write_all(b"h").await?;
-                stream.read_u8().await?;
-                stream.shutdown().await?;
+                visit(&mut stream).await?;
             }
             std::io::Result::Ok(())
         });
+    }
+    while let Some(ended) = visitors.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+/// Has the server say something, so that the handshake is done for both.
+async fn visit(stream: &mut TlsStream<Hoard>) -> std::io::Result<()> {
+    stream.write_all(b"h").await?;
+    stream.read_u8().await?;
+    stream.shutdown().await
+}
+
+async fn burst(load: &Load, client: &Client) -> Outcome<()> {
+    let mut connections = Vec::new();
+    for _ in 0..load.count {
+        connections.push(TcpStream::connect(load.address).await?);
+    }
+    let mut visitors = JoinSet::new();
+    for tcp in connections {
+        let client = client.with_fresh_sessions();
+        visitors.spawn(async move { visit(&mut client.handshake(tcp).await?).await });
     }
     while let Some(ended) = visitors.join_next().await {
         ended??;
