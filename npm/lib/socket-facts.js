@@ -116,7 +116,8 @@ const methods = {
   },
 
   enableTrace () {
-    connectionOf(this)?.enableTrace?.()
+    if (this[kNative] === null) this._tlsOptions.enableTrace = true
+    else connectionOf(this)?.enableTrace()
   },
 
   renegotiate (options, callback) {

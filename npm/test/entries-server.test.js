@@ -5,20 +5,10 @@
 const { constants, randomBytes } = require('node:crypto')
 const net = require('node:net')
 const { ca, certificate, ocspResponse } = require('./fixtures')
-const { assert, connected, echo, inPairings, limited, nodetls, once, refused, secure, serve, serverOptions, tls, withClient } = require('./world')
+const { assert, connected, echo, inPairings, limited, nodetls, once, refused, secure, serve, serverOptions, withClient, withClients } = require('./world')
 
 /** Sessions of TLS 1.2 without tickets are the ones that a server stores. */
 const STORED = { maxVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET }
-
-/** Pairings in which the server is ours. */
-const CLIENTS = [['nodetls', nodetls], ['Node.js', tls]]
-
-/** The same test for clients of this package and of Node.js. */
-function withClients (title, body) {
-  limited(title, async (t) => {
-    for (const [name, client] of CLIENTS) await t.test(`a client of ${name}`, () => body(client))
-  })
-}
 
 limited('B01 B14 B20 a server is a net.Server that listens and tells its address', async () => {
   const server = nodetls.createServer(serverOptions())

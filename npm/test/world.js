@@ -32,6 +32,15 @@ function inPairings (title, body) {
   })
 }
 
+/** The same test for clients of this package and of Node.js, of our server. */
+function withClients (title, body) {
+  test(title, { timeout: LIMIT * 2 }, async (t) => {
+    for (const [name, client] of [['nodetls', nodetls], ['Node.js', tls]]) {
+      await t.test(`a client of ${name}`, { timeout: LIMIT }, () => body(client))
+    }
+  })
+}
+
 /** Options of a server for `localhost`. */
 function serverOptions (options = {}) {
   const { cert, key } = certificate()
@@ -110,4 +119,4 @@ function refused (serving, connecting, { server = {}, client = {} }) {
   }))
 }
 
-module.exports = { PAIRINGS, VERSIONS, assert, connected, echo, inPairings, limited, nodetls, once, refused, secure, serve, serverOptions, tls, withClient }
+module.exports = { PAIRINGS, VERSIONS, assert, connected, echo, inPairings, limited, nodetls, once, refused, secure, serve, serverOptions, tls, withClient, withClients }

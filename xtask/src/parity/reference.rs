@@ -62,11 +62,14 @@ fn js_titles(source: &str) -> Vec<String> {
     calls.filter_map(|(at, _)| js_literal(source[at + 1..].trim_start())).collect()
 }
 
+/// Functions that take a title and make a test of it: those of Node.js, and those of `npm/test/world.js`.
+const TEST_FUNCTIONS: [&str; 6] = ["test", "it", "describe", "inPairings", "withClients", "limited"];
+
 /// Whether the text ends with the name of a test function, or with one of its variants such as `test.only`.
 fn is_test_function(before: &str) -> bool {
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '$' | '.');
     let name = &before[before.trim_end_matches(is_name).len()..];
-    name.split('.').any(|part| ["test", "it", "describe"].contains(&part))
+    name.split('.').any(|part| TEST_FUNCTIONS.contains(&part))
 }
 
 /// The value of a literal in any of the three quotes, with the escapes of quotes and backslashes resolved.
