@@ -21,8 +21,8 @@ const VERSIONS = ['TLSv1.2', 'TLSv1.3']
 const LIMIT = 10000
 
 /** A test that fails rather than hangs. */
-function limited (title, body) {
-  test(title, { timeout: LIMIT }, body)
+function limited (title, body, timeout = LIMIT) {
+  test(title, { timeout }, body)
 }
 
 /** The same test for each pairing: the body gets both modules. */
