@@ -65,6 +65,7 @@ const TABLE = {
   ERR_METHOD_NOT_IMPLEMENTED: [Error, (name) => `The ${name} method is not implemented`],
   ERR_FEATURE_UNAVAILABLE_ON_PLATFORM: [TypeError, (what) => `${what} is not available here`],
   ERR_SERVER_NOT_RUNNING: [Error, 'Server is not running.'],
+  ERR_INVALID_HANDLE_TYPE: [TypeError, 'This handle type cannot be sent'],
   ERR_SOCKET_CLOSED: [Error, 'Socket is closed'],
   ERR_SOCKET_CLOSED_BEFORE_CONNECTION: [Error, 'Socket closed before the connection was established'],
   ERR_STREAM_DESTROYED: [Error, (name) => `Cannot call ${name} after a stream was destroyed`],

@@ -6,6 +6,7 @@ module.exports = {
   kConnectOptions: Symbol('connect-options'),
   kPendingSession: Symbol('pending-session'),
   kIsVerified: Symbol('verified'),
+  kIsWanted: Symbol('wanted'),
   kErrorEmitted: Symbol('error-emitted'),
   kStream: Symbol('stream'),
   kConnecting: Symbol('connecting'),

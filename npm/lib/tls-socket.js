@@ -17,7 +17,7 @@ const { installFacts } = require('./socket-facts')
 const { TLSHandle } = require('./tls-handle')
 const { isDuplex, readInto, readIntoShared } = require('./transport')
 const {
-  kConnectOptions, kConnecting, kEngine, kIsVerified, kNative, kPendingSession, kReady, kRenegotiating, kStream
+  kConnectOptions, kConnecting, kEngine, kIsVerified, kIsWanted, kNative, kPendingSession, kReady, kRenegotiating, kStream
 } = require('./symbols')
 
 const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
@@ -76,6 +76,7 @@ function prepare (socket, tlsOptions) {
   socket[kStream] = null
   socket[kPendingSession] = null
   socket[kIsVerified] = false
+  socket[kIsWanted] = false
   socket[kRenegotiating] = null
 }
 
@@ -84,6 +85,10 @@ const prototype = TLSSocket.prototype
 
 Object.defineProperties(prototype, {
   encrypted: { value: true, writable: true, enumerable: true, configurable: true },
+  autoSelectFamilyAttemptedAddresses: {
+    get () { return this[kStream]?.autoSelectFamilyAttemptedAddresses },
+    configurable: true
+  },
   connecting: {
     get () { return this[kStream]?.connecting ?? this[kConnecting] ?? false },
     // net.Socket writes it; what counts is the stream's.
@@ -131,7 +136,7 @@ prototype._begin = function (slot) {
   const engine = new Engine(this[kNative], this)
   this[kEngine] = engine
   if (this._tlsOptions.enableTrace) this.enableTrace()
-  if (this._readableState.flowing !== false) engine.wanted = true
+  engine.wanted = this[kIsWanted]
   process.nextTick(() => { if (!this.destroyed) engine.start(this[kStream], slot) })
 }
 
@@ -162,6 +167,7 @@ prototype.connect = function (...words) {
 
 prototype._read = function () {
   if (this[kEngine]) this[kEngine].resume()
+  else this[kIsWanted] = true
 }
 
 prototype._write = function (chunk, encoding, callback) {
@@ -213,6 +219,15 @@ prototype._destroy = function (error, callback) {
     callback(failure)
   })
   native?.dispose?.()
+}
+
+/** Closes the connection below with a reset, where that is TCP. */
+prototype.resetAndDestroy = function () {
+  if (!this._handle) return this.destroy(codes.ERR_SOCKET_CLOSED())
+  if (!(this[kStream] instanceof net.Socket)) throw codes.ERR_INVALID_HANDLE_TYPE()
+  if (this.connecting) this.once('connect', () => this._reset())
+  else this._reset()
+  return this
 }
 
 // ---- what the engine tells ----

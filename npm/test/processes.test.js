@@ -3,7 +3,6 @@
 // What concerns whole processes: command-line flags at work, clusters, workers, when a process ends, what it keeps.
 
 const { fork, spawn, spawnSync } = require('node:child_process')
-const net = require('node:net')
 const path = require('node:path')
 const { ca, certificate } = require('./fixtures')
 const { assert, inPairings, limited, nodetls, once, secure, serve, tls, withClient } = require('./world')
