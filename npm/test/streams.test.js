@@ -233,10 +233,11 @@ inPairings('addresses of both families are tried in turn', (S, C) => serve(S, {}
   })
 }))
 
-inPairings('an error of the socket below is one of the connection', async (S, C) => {
-  await serve(S, {}, async (port) => {
+// Node.js 20 itself does not survive this.
+limited('an error of the socket below is one of the connection', async () => {
+  await serve(nodetls, {}, async (port) => {
     const below = net.connect(port, '127.0.0.1')
-    await withClient(C, { socket: below, host: undefined }, async (client) => {
+    await withClient(nodetls, { socket: below, host: undefined }, async (client) => {
       await secure(client)
       const failed = new Promise((resolve) => client.once('error', resolve))
       below.destroy(new Error('from below'))
