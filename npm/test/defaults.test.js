@@ -57,10 +57,13 @@ test('the last value of an option wins, and what is switched off is off', () => 
   assert.deepEqual([cipherList, systemAuthorities, keylogFile], ['B', false, 'k'])
 })
 
-test('assigned defaults have effect on contexts made afterwards', () => {
+test('H03 H04 H05 assigned defaults have effect on contexts made afterwards', () => {
   tls.DEFAULT_MIN_VERSION = 'nonsense'
   assert.throws(() => tls.createSecureContext(), { code: 'ERR_TLS_INVALID_PROTOCOL_VERSION' })
   tls.DEFAULT_MIN_VERSION = 'TLSv1.2'
+  tls.DEFAULT_MAX_VERSION = 'nonsense'
+  assert.throws(() => tls.createSecureContext(), { code: 'ERR_TLS_INVALID_PROTOCOL_VERSION' })
+  tls.DEFAULT_MAX_VERSION = original.DEFAULT_MAX_VERSION
   tls.DEFAULT_CIPHERS = 'nonsense'
   assert.throws(() => tls.createSecureContext(), { code: 'ERR_SSL_NO_CIPHER_MATCH' })
   tls.DEFAULT_CIPHERS = original.DEFAULT_CIPHERS

@@ -22,16 +22,29 @@ test('the deprecated functions say so, as those of node:tls', async () => {
     ['DeprecationWarning', 'DEP0064', 'tls.createSecurePair() is deprecated. Please use tls.TLSSocket instead.'])
 })
 
-test('two pairs speak to each other once both are secure', async () => {
+test('H06 H07 H08 H09 H10 two pairs speak to each other once both are secure', async () => {
   const { client, server } = pair()
+  assert.ok(client instanceof tls.SecurePair)
+  for (const stream of [client.cleartext, client.encrypted]) assert.ok(stream instanceof tls.CryptoStream)
   await Promise.all([once(client, 'secure'), once(server, 'secure')])
   client.cleartext.write('question')
   const [question] = await once(server.cleartext, 'data')
   server.cleartext.write(`${question}, answered`)
   const [answer] = await once(client.cleartext, 'data')
   assert.equal(String(answer), 'question, answered')
+  assert.equal(client.cleartext.bytesWritten, 'question'.length)
   server.destroy()
   client.destroy()
+})
+
+test('H11 the options of a pair are those of a connection', async () => {
+  const seen = []
+  const options = { ALPNProtocols: ['a'], SNICallback: (name, done) => { seen.push(name); done(null, null) } }
+  const server = tls.createSecurePair(tls.createSecureContext(certificate()), true, false, false, options)
+  const client = tls.createSecurePair(tls.createSecureContext({ ca: ca().cert }), false, true, true, { ALPNProtocols: ['b', 'a'], servername: 'localhost' })
+  server.encrypted.pipe(client.encrypted).pipe(server.encrypted)
+  await Promise.all([once(client, 'secure'), once(server, 'secure')])
+  assert.deepEqual([client.cleartext.alpnProtocol, server.cleartext.servername, seen], ['a', 'localhost', ['localhost']])
 })
 
 test('much data comes through a pair whole', async () => {

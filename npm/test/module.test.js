@@ -16,13 +16,13 @@ test('the plain exports have the same values and may be assigned', () => {
   }
 })
 
-test('the cipher suites are those of node:tls, in a fresh list each time', () => {
+test('H01 the cipher suites are those of node:tls, in a fresh list each time', () => {
   assert.deepEqual(nodetls.getCiphers(), builtin.getCiphers())
   nodetls.getCiphers().length = 0
   assert.equal(nodetls.getCiphers().length, builtin.getCiphers().length)
 })
 
-test('the roots are frozen and always the same', () => {
+test('H02 the roots are frozen and always the same', () => {
   assert.equal(nodetls.rootCertificates, nodetls.rootCertificates)
   assert.ok(Object.isFrozen(nodetls.rootCertificates))
   assert.ok(nodetls.rootCertificates.length > 100)
