@@ -7,6 +7,7 @@ const { createHash } = require('node:crypto')
 const { EventEmitter } = require('node:events')
 const http = require('node:http')
 const { urlToHttpOptions } = require('node:url')
+const { compileFunction } = require('node:vm')
 
 const { connect } = require('./connect')
 const { Server: TLSServer } = require('./server')
@@ -200,13 +201,16 @@ Object.assign(Agent.prototype, agentMethods)
 /** Node.js's own defaults for the agent that all requests share. */
 const globalAgent = new Agent({ keepAlive: true, scheduling: 'lifo', timeout: 5000 })
 
+/** Agents of other packages (agent-base) look for this name on the stack to know that a request is one over TLS. */
+const begin = compileFunction('return new ClientRequest(options, ...words)', ['ClientRequest', 'options', 'words'], { filename: 'node:https' })
+
 function request (...words) {
   const options = {}
   if (typeof words[0] === 'string') Object.assign(options, urlToHttpOptions(new URL(words.shift())))
   else if (words[0] instanceof URL) Object.assign(options, urlToHttpOptions(words.shift()))
   if (words[0] && typeof words[0] !== 'function') Object.assign(options, words.shift())
   options._defaultAgent = module.exports.globalAgent
-  return new http.ClientRequest(/** @type {any} */ (options), ...words)
+  return begin(http.ClientRequest, options, words)
 }
 
 function get (...words) {

@@ -10,12 +10,12 @@ const { pathToFileURL } = require('node:url')
 
 const HERE = __dirname + path.sep
 
-/** Module's name → file of ours. */
-const FILES = { tls: 'index.js', https: 'https.js', http2: 'http2.js' }
+/** Module's name → file of ours, without its extension. */
+const FILES = { tls: 'index', https: 'https', http2: 'http2' }
 
-function fileFor (request) {
+function fileFor (request, extension = '.js') {
   const name = request.startsWith('node:') ? request.slice('node:'.length) : request
-  return Object.hasOwn(FILES, name) ? path.join(__dirname, FILES[name]) : undefined
+  return Object.hasOwn(FILES, name) ? path.join(__dirname, FILES[name] + extension) : undefined
 }
 
 // ---- require ----
@@ -42,8 +42,8 @@ if (builtin) {
 
 /** Sends the names of the modules to our files, but for our own imports. */
 function resolve (specifier, context, next) {
-  const file = context.parentURL?.startsWith(pathToFileURL(HERE).href) ? undefined : fileFor(specifier)
-  return file ? { url: pathToFileURL(file).href, format: 'commonjs', shortCircuit: true } : next(specifier, context)
+  const file = context.parentURL?.startsWith(pathToFileURL(HERE).href) ? undefined : fileFor(specifier, '.mjs')
+  return file ? { url: pathToFileURL(file).href, format: 'module', shortCircuit: true } : next(specifier, context)
 }
 
 if (typeof Module.registerHooks === 'function') Module.registerHooks({ resolve })

@@ -3,6 +3,9 @@
 // What stands in `socket._handle` of a TLSSocket: net.Socket, and packages that look inside, find there what they
 // would find on a libuv handle. Everything is passed on to the transport.
 
+const net = require('node:net')
+const { standIn } = require('./stream-socket')
+
 class TLSHandle {
   /**
    * @param {any} stream the transport
@@ -19,6 +22,11 @@ class TLSHandle {
 
   get fd () {
     return this.stream._handle?.fd ?? -1
+  }
+
+  /** Of connections over streams that are no sockets. */
+  get _parentWrap () {
+    return this.stream instanceof net.Socket ? undefined : standIn(this.stream)
   }
 
   getAsyncId () {

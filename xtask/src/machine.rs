@@ -67,6 +67,13 @@ pub(crate) const INTEROP: &[Need] = &[
 /// The npm package's own tests.
 pub(crate) const NPM: &[Need] = &[Need::program("node", "nodejs"), Need::program("npm", "npm")];
 
+/// Servers that published programs talk to on top of the npm package.
+pub(crate) const SERVERS: &[Need] = &[
+    Need::program("redis-server", "redis-server"),
+    // Debian keeps each version's programs in a directory of its own.
+    Need::succeeds("postgresql", "postgresql", &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"]),
+];
+
 /// Linking against the system's OpenSSL.
 pub(crate) const SYSTEM: &[Need] = &[
     Need::program("pkg-config", "pkg-config"),

@@ -47,7 +47,8 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     if npm {
         machine::require(&[machine::NPM])?;
     }
-    let missing = machine::prepare(&[machine::INTEROP]);
+    let servers = if npm { machine::SERVERS } else { &[] };
+    let missing = machine::prepare(&[machine::INTEROP, servers]);
     let rust = if selection.rust { rust(selection.system, &missing) } else { Ok(()) };
     let npm = if npm { self::npm(&missing) } else { Ok(()) };
     summarize(&missing);
