@@ -18,5 +18,6 @@ if (files.length === 0) {
   console.error(`no test file has ${wanted.join(' or ')} in its name`)
   process.exit(1)
 }
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], { stdio: 'inherit' })
+// A failed test may leave a server behind; that must not hold up the others.
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-force-exit', ...files], { stdio: 'inherit' })
 process.exitCode = status ?? 1

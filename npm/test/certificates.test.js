@@ -8,11 +8,15 @@ const builtin = require('node:tls')
 const { certificateObject, peerCertificateObject } = require('../lib/certificates')
 const { ca, certificate, file, openssl } = require('./fixtures')
 
+/** Without what is undefined: later versions of Node.js name every field. */
+const defined = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined))
+
 function assertSame (x509) {
-  const expected = x509.toLegacyObject()
-  const actual = certificateObject(x509.raw)
+  const expected = defined(x509.toLegacyObject())
+  const actual = defined(certificateObject(x509.raw))
   assert.deepStrictEqual(actual, expected)
-  assert.deepEqual(Object.keys(actual), Object.keys(expected))
+  // Later versions have another order.
+  if (Number.parseInt(process.versions.node) < 24) assert.deepEqual(Object.keys(actual), Object.keys(expected))
 }
 
 function selfSigned (name, ...options) {
@@ -36,6 +40,8 @@ test('certificates with many names and places look as in node:tls', () => {
 
 test('keys of other kinds look as in node:tls', () => {
   for (const kind of ['ed25519', 'ed448']) assertSame(new X509Certificate(selfSigned(kind, kind)))
+  // Node.js from 24 on does not survive a curve without a NIST name.
+  if (Number.parseInt(process.versions.node) >= 24) return
   assertSame(new X509Certificate(selfSigned('secp256k1', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1')))
 })
 

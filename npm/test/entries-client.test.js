@@ -211,6 +211,8 @@ limited('E14 the check may take its time', () => serve(nodetls, {}, async (port)
 }))
 
 inPairings('E16 parameters that are too small end the handshake', async (S, C) => {
+  // Node.js from 24 on passes over parameters in the form that is made here.
+  if (S === tls && Number.parseInt(process.versions.node) >= 24) return
   const { cert, key } = certificate({ key: 'rsa' })
   const server = { cert, key, maxVersion: 'TLSv1.2', ciphers: 'DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0', dhparam: openssl('dhparam', '-dsaparam', '1024') }
   const ciphers = 'DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0'

@@ -21,9 +21,12 @@ const succeeds = (S, C, options, use = () => {}) => connected(S, C, options, asy
 })
 
 /** That the code is thrown at once, by this module as by Node.js's own. */
-function throws (options, code) {
-  for (const module of MODULES) assert.throws(() => module.createSecureContext(options), { code })
+function throws (options, code, modules = MODULES) {
+  for (const module of modules) assert.throws(() => module.createSecureContext(options), { code })
 }
+
+/** Node.js from 24 on passes over parameters in the form that is made here. */
+const hasFiniteFields = (module) => module === MODULES[0] || Number.parseInt(process.versions.node) < 24
 
 inPairings('F01 authorities may be one, many, and many in one file', async (S, C) => {
   for (const authorities of [ca().cert, String(ca().cert), [other.cert, ca().cert], Buffer.concat([other.cert, ca().cert])]) {
@@ -109,14 +112,16 @@ inPairings('F13 a revoked certificate is refused, where a list says so', async (
   }
 })
 
-inPairings('F14 parameters make Diffie-Hellman over finite fields possible', (S, C) =>
-  succeeds(S, C, {
+inPairings('F14 parameters make Diffie-Hellman over finite fields possible', async (S, C) => {
+  if (!hasFiniteFields(S)) return
+  await succeeds(S, C, {
     server: { cert: rsa.cert, key: rsa.key, dhparam: openssl('dhparam', '-dsaparam', '2048'), ciphers: 'DHE-RSA-AES128-GCM-SHA256', maxVersion: 'TLSv1.2' },
     client: { ciphers: 'DHE-RSA-AES128-GCM-SHA256' }
-  }, (client) => assert.deepStrictEqual({ ...client.getEphemeralKeyInfo() }, { type: 'DH', size: 2048 })))
+  }, (client) => assert.deepStrictEqual(JSON.parse(JSON.stringify(client.getEphemeralKeyInfo())), { type: 'DH', size: 2048 }))
+})
 
 inPairings('F15 parameters of fewer than 1,024 bits are refused', async () => {
-  throws({ dhparam: openssl('dhparam', '-dsaparam', '512') }, 'ERR_INVALID_ARG_VALUE')
+  throws({ dhparam: openssl('dhparam', '-dsaparam', '512') }, 'ERR_INVALID_ARG_VALUE', MODULES.filter(hasFiniteFields))
 })
 
 inPairings('F16 curves are one, several, or the library\'s own', async (S, C) => {

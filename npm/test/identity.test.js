@@ -5,6 +5,9 @@ const { test } = require('node:test')
 const builtin = require('node:tls')
 const { checkServerIdentity } = require('..')
 
+/** Later versions judge some addresses and dots of other scripts otherwise. */
+const skip = process.version.startsWith('v20.') ? false : 'the judgements are those of Node.js 20'
+
 const HOSTS = ['a.com', 'b.a.com', 'c.b.a.com', 'A.COM', 'a.com.', '', '.a.com', '*.a.com', 'foo.a.com', 'xn--9bk.a.com', '1.2.3.4',
   '::1', '0:0::1', 'fe80::1%eth0', '2001:DB8::1', '::ffff:1.2.3.4', '::1.2.3.4', 'localhost', 'com', 'ä.com', 'b\u3002a.com',
   'a..com', 'foo bar.com', 'a\0.com', 'a.com\0.evil.com', '\u0130.com', '\u212a.com', undefined, null, 5, {}, '[::1]', '1.2.3.4.',
@@ -32,7 +35,7 @@ function outcome (check, host, cert) {
   }
 }
 
-test('names are judged as by node:tls, whatever the certificate says', () => {
+test('names are judged as by node:tls, whatever the certificate says', { skip }, () => {
   for (const host of HOSTS) {
     for (const subjectaltname of ALT_NAMES) {
       for (const subject of SUBJECTS) {

@@ -143,8 +143,8 @@ limited('worker threads have the module to themselves, and end', async () => {
     server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))
     parentPort.once('message', () => { server.close(); parentPort.close() })`
   const workers = [0, 1].map(() => new Worker(code, { eval: true, workerData: { module: MODULES.nodetls, cert: String(cert), key: String(key) } }))
-  for (const worker of workers) {
-    const [port] = await once(worker, 'message')
+  const ports = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0]))
+  for (const port of ports) {
     await withClient(nodetls, { port }, async (client) => assert.strictEqual(String((await once(client, 'data'))[0]), 'TLSv1.3'))
   }
   assert.strictEqual(nodetls.DEFAULT_MIN_VERSION, 'TLSv1.2')

@@ -70,7 +70,7 @@ fn rust(system: bool, missing: &[&str]) -> Outcome {
 
 fn npm(missing: &[&str]) -> Outcome {
     let directory = process::root().join("npm");
-    for words in [&["ci"][..], &["test"]] {
+    for words in [&["ci"][..], &["test"], &["run", "test:versions"]] {
         let mut command = process::command("npm");
         process::run(prepared(command.args(words).current_dir(&directory), missing))?;
     }
