@@ -13,6 +13,8 @@ const defined = (object) => Object.fromEntries(Object.entries(object).filter(([,
 
 function assertSame (x509) {
   const expected = defined(x509.toLegacyObject())
+  // As Node.js 20 writes it.
+  if (expected.exponent) expected.exponent = expected.exponent.toLowerCase()
   const actual = defined(certificateObject(x509.raw))
   assert.deepStrictEqual(actual, expected)
   // Later versions have another order.

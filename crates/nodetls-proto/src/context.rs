@@ -1,37 +1,36 @@
 //! `SecureContext`: certificates, keys, authorities and protocol settings that connections share.
 
+mod identities;
+mod protocol;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nodetls_openssl::{
-    Certificate, Context, ContextBuilder, DhParameters, Pkcs12, Pkcs12Error, PrivateKey,
-    SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, SSL_OP_NO_TLS1_3,
-    certificates_from_pem, sha256,
+    Certificate, Context, ContextBuilder, SSL_OP_CIPHER_SERVER_PREFERENCE, SSL_OP_NO_RENEGOTIATION,
+    SSL_OP_NO_TICKET, SSL_OP_NO_TLS1_3,
 };
 
 use crate::cipher::CipherLists;
 use crate::client_hello::ClientHello;
-use crate::defaults::{Defaults, defaults};
+use crate::defaults::defaults;
 use crate::engine::{EngineKey, set_client_certificate_engine};
 use crate::error::{ConfigError, Error};
 use crate::options::ClientAuthentication;
 use crate::secret::SecretBytes;
 use crate::session::server_binding;
 use crate::ticket::TicketKeys;
-use crate::trust::{DefaultAuthorities, Trust, TrustParts};
+use crate::trust::{DefaultAuthorities, Trust};
 use crate::version::ProtocolVersion;
+use identities::Identities;
+pub(crate) use protocol::check_protocol;
+use protocol::{cipher_lists, set_protocol};
 
 /// OpenSSL's security level where the options do not ask for less: RSA and DH from 2048 bits, no SHA-1.
 pub(crate) const SECURITY_LEVEL: u32 = 2;
 
 /// The numbers of `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384` and `ecdsa_secp521r1_sha512` (RFC 8446 §4.2.3).
 const ECDSA_SCHEMES: [u16; 3] = [0x0403, 0x0503, 0x0603];
-
-/// The manual: "The key length must be greater than or equal to 1024 bits or else an error will be thrown."
-const MIN_DH_BITS: u32 = 1024;
-
-/// The longest cipher or group list that is passed to OpenSSL.
-const MAX_LIST: usize = 16 * 1024;
 
 /// A private key in PEM, possibly encrypted. Node: an element of `key`.
 #[derive(Clone, Debug, Default)]
@@ -316,311 +315,4 @@ impl SecureContext {
 pub(crate) struct OwnCertificate {
     pub(crate) certificate: Certificate,
     pub(crate) issuer: Option<Certificate>,
-}
-
-/// Whether contexts can be made of these protocol settings.
-pub(crate) fn check_protocol(options: &SecureContextOptions, defaults: &Defaults) -> Result<(), Error> {
-    let mut builder = ContextBuilder::new().map_err(Error::bug)?;
-    let ciphers = cipher_lists(options, defaults)?;
-    set_protocol(&mut builder, options, defaults, &ciphers).map(|_| ())
-}
-
-fn cipher_lists(options: &SecureContextOptions, defaults: &Defaults) -> Result<CipherLists, Error> {
-    let ciphers = bounded("ciphers", options.ciphers.as_deref().unwrap_or(&defaults.ciphers))?;
-    Ok(CipherLists::parse(ciphers))
-}
-
-fn set_protocol(
-    builder: &mut ContextBuilder,
-    options: &SecureContextOptions,
-    defaults: &Defaults,
-    ciphers: &CipherLists,
-) -> Result<ProtocolVersion, Error> {
-    let (min, max) = versions(options, defaults, ciphers)?;
-    builder.set_min_version(min.to_wire()).map_err(ConfigError::from_openssl("minVersion"))?;
-    builder.set_max_version(max.to_wire()).map_err(ConfigError::from_openssl("maxVersion"))?;
-    let dh = dh_parameters(options)?;
-    // The level goes first: a cipher string may still name another one.
-    let level = match &dh {
-        _ if ciphers.names_security_level() => SECURITY_LEVEL,
-        _ if min < ProtocolVersion::Tls1_2 => 0,
-        Some(dh) if dh.bits() < 2048 => 1,
-        _ => SECURITY_LEVEL,
-    };
-    builder.set_security_level(level);
-    builder.set_cipher_suites(&ciphers.tls1_3).map_err(ConfigError::from_openssl("ciphers"))?;
-    if !ciphers.tls1_2.is_empty() {
-        builder.set_cipher_list(&ciphers.tls1_2).map_err(ConfigError::from_openssl("ciphers"))?;
-    }
-    let groups = options.ecdh_curve.as_deref().unwrap_or(&defaults.ecdh_curve);
-    if groups != "auto" {
-        set_groups(builder, bounded("ecdhCurve", groups)?)?;
-    }
-    if let Some(algorithms) = options.sigalgs.as_deref() {
-        let algorithms = bounded("sigalgs", algorithms)?;
-        builder.set_signature_algorithms(algorithms).map_err(ConfigError::from_openssl("sigalgs"))?;
-    }
-    match (&options.dhparam, dh) {
-        (_, Some(dh)) => builder.set_dh_parameters(&dh).map_err(ConfigError::from_openssl("dhparam"))?,
-        (Some(DhParam::Auto), None) => builder.set_dh_auto(),
-        _ => {}
-    }
-    builder.set_options(options.secure_options);
-    set_sessions(builder, options)?;
-    Ok(max)
-}
-
-fn set_groups(builder: &mut ContextBuilder, groups: &str) -> Result<(), Error> {
-    // Node: this code for every list that OpenSSL does not take, for which it gives no reason. From OpenSSL 3.5 on it
-    // takes an empty one too, which leaves nothing to agree on.
-    let taken = if groups.trim().is_empty() { None } else { builder.set_groups(groups).ok() };
-    taken.ok_or_else(|| {
-        ConfigError::refused("ecdhCurve", "ERR_CRYPTO_OPERATION_FAILED", "Failed to set ECDH curve")
-    })
-}
-
-fn dh_parameters(options: &SecureContextOptions) -> Result<Option<DhParameters>, Error> {
-    let Some(DhParam::Pem(pem)) = &options.dhparam else { return Ok(None) };
-    let parameters = DhParameters::from_pem(pem).map_err(ConfigError::from_openssl("dhparam"))?;
-    if parameters.bits() < MIN_DH_BITS {
-        let message = "DH parameter is less than 1024 bits";
-        return Err(ConfigError::refused("dhparam", "ERR_INVALID_ARG_VALUE", message));
-    }
-    Ok(Some(parameters))
-}
-
-fn set_sessions(builder: &mut ContextBuilder, options: &SecureContextOptions) -> Result<(), Error> {
-    let seconds = i32::try_from(options.session_timeout.as_secs()).map_err(|_| {
-        ConfigError::refused("sessionTimeout", "ERR_OUT_OF_RANGE", "more than 2,147,483,647 seconds")
-    })?;
-    builder.set_session_timeout(seconds.unsigned_abs());
-    if options.session_tickets > 16 {
-        return Err(ConfigError::refused("session_tickets", "ERR_OUT_OF_RANGE", "more than 16"));
-    }
-    builder.set_num_tickets(options.session_tickets).map_err(ConfigError::from_openssl("session_tickets"))?;
-    if options.dangerous_key_log {
-        builder.enable_key_log();
-    }
-    Ok(())
-}
-
-fn bounded<'a>(option: &'static str, list: &'a str) -> Result<&'a str, Error> {
-    if list.len() > MAX_LIST {
-        return Err(ConfigError::refused(
-            option,
-            "ERR_OUT_OF_RANGE",
-            format!("longer than {MAX_LIST} bytes"),
-        ));
-    }
-    Ok(list)
-}
-
-/// The version range, narrowed where the cipher list leaves a generation without suites, as Node.js does it.
-fn versions(
-    options: &SecureContextOptions,
-    defaults: &Defaults,
-    ciphers: &CipherLists,
-) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
-    use ProtocolVersion::{Tls1_2, Tls1_3};
-    let (mut min, mut max) =
-        match (options.secure_protocol.as_deref(), options.min_version, options.max_version) {
-            (Some(method), ..) => method_versions(method, options)?,
-            (None, Some(min), Some(max)) => (min, max),
-            // One that is given moves a default that it contradicts: it can mean nothing else.
-            (None, Some(min), None) => (min, defaults.max_version.max(min)),
-            (None, None, Some(max)) => (defaults.min_version.min(max), max),
-            (None, None, None) => (defaults.min_version, defaults.max_version),
-        };
-    if min > max {
-        let message = format!("the minimum {min} is above the maximum {max}");
-        return Err(ConfigError::refused("minVersion", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
-    }
-    if ciphers.tls1_2.is_empty() && max == Tls1_3 {
-        min = Tls1_3;
-    }
-    if ciphers.tls1_3.is_empty() && min < Tls1_3 {
-        max = max.min(Tls1_2);
-    }
-    Ok((min, max))
-}
-
-/// The versions of an OpenSSL method (`SSL_CTX_new(3)`), as Node.js reads its name. Methods for one side are read like
-/// those for both.
-fn method_versions(
-    method: &str,
-    options: &SecureContextOptions,
-) -> Result<(ProtocolVersion, ProtocolVersion), Error> {
-    use ProtocolVersion::{Tls1_0, Tls1_1, Tls1_2, Tls1_3};
-    if let Some(version) = options.min_version.or(options.max_version) {
-        let message = format!("TLS protocol version {version} conflicts with secureProtocol {method}");
-        return Err(ConfigError::refused("secureProtocol", "ERR_TLS_PROTOCOL_VERSION_CONFLICT", message));
-    }
-    let name = method.strip_suffix("_method").unwrap_or_default();
-    let name = name.strip_suffix("_client").or_else(|| name.strip_suffix("_server")).unwrap_or(name);
-    match name {
-        "TLS" => Ok((Tls1_0, Tls1_3)),
-        "SSLv23" => Ok((Tls1_0, Tls1_2)),
-        "TLSv1" => Ok((Tls1_0, Tls1_0)),
-        "TLSv1_1" => Ok((Tls1_1, Tls1_1)),
-        "TLSv1_2" => Ok((Tls1_2, Tls1_2)),
-        _ => {
-            let message = match name {
-                "SSLv2" | "SSLv3" => format!("{name} methods disabled"),
-                _ => format!("Unknown method: {method}"),
-            };
-            Err(ConfigError::refused("secureProtocol", "ERR_TLS_INVALID_PROTOCOL_METHOD", message))
-        }
-    }
-}
-
-/// Own certificates and keys, from all options that can bring them.
-struct Identities {
-    chains: Vec<Vec<Certificate>>,
-    keys: Vec<PrivateKey>,
-    authorities: Vec<Certificate>,
-}
-
-impl Identities {
-    fn read(options: &SecureContextOptions) -> Result<Self, Error> {
-        let mut this = Self { chains: Vec::new(), keys: Vec::new(), authorities: Vec::new() };
-        for pem in &options.cert {
-            this.chains.push(certificates_from_pem(pem).map_err(ConfigError::from_openssl("cert"))?);
-        }
-        for key in &options.key {
-            let passphrase = key.passphrase.as_ref().or(options.passphrase.as_ref()).map(SecretBytes::expose);
-            let key = PrivateKey::from_pem(key.pem.expose(), passphrase)
-                .map_err(ConfigError::from_openssl("key"))?;
-            this.keys.push(key);
-        }
-        if let Some(key) = &options.engine_key {
-            this.keys.push(key.load()?);
-        }
-        for pfx in &options.pfx {
-            this.read_pfx(pfx, options.passphrase.as_ref())?;
-        }
-        Ok(this)
-    }
-
-    fn read_pfx(&mut self, pfx: &Pfx, shared: Option<&SecretBytes>) -> Result<(), Error> {
-        let passphrase = pfx.passphrase.as_ref().or(shared).map(SecretBytes::expose).unwrap_or_default();
-        let passphrase =
-            std::str::from_utf8(passphrase).ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
-                ConfigError::refused("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
-            })?;
-        let opened = Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(pfx_error)?;
-        self.keys.extend(opened.key);
-        if let Some(leaf) = opened.certificate {
-            self.chains.push(std::iter::once(leaf).chain(opened.chain.iter().cloned()).collect());
-        }
-        self.authorities.extend(opened.chain);
-        Ok(())
-    }
-
-    /// Node: authorities in a PFX are trusted, besides those of `ca` or the default ones.
-    fn trust(&self, options: &SecureContextOptions) -> Result<Trust, Error> {
-        let mut extra = options.extra_ca.clone();
-        let self_signed = self.authorities.iter().filter(|authority| authority.is_issued_by(authority));
-        extra.extend(self_signed.map(certificate_pem));
-        let ca = options.ca.as_deref();
-        Trust::new(&TrustParts { default: options.default_ca, ca, extra: &extra, crl: &options.crl })
-    }
-
-    fn install(
-        &self,
-        builder: &mut ContextBuilder,
-        authorities: &[Certificate],
-        external_key: bool,
-    ) -> Result<(), Error> {
-        let mut used = vec![false; self.chains.len()];
-        for key in &self.keys {
-            match self.chain_of(key) {
-                Some(index) => {
-                    used[index] = true;
-                    let (leaf, chain) = self.chain(index, authorities);
-                    builder.use_identity(leaf, key, &chain).map_err(ConfigError::from_openssl("cert"))?;
-                }
-                None if self.chains.is_empty() => {
-                    builder.use_key(key).map_err(ConfigError::from_openssl("key"))?;
-                }
-                None => {
-                    let message = "it belongs to none of the certificates";
-                    return Err(ConfigError::refused("key", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
-                }
-            }
-        }
-        for (index, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
-            let (leaf, chain) = self.chain(index, authorities);
-            if external_key {
-                builder.use_external_identity(leaf, &chain).map_err(ConfigError::from_openssl("cert"))?;
-                continue;
-            }
-            if !self.keys.is_empty() {
-                let message = "there is no key for one of the certificates";
-                return Err(ConfigError::refused("cert", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", message));
-            }
-            builder.use_certificate(leaf).map_err(ConfigError::from_openssl("cert"))?;
-        }
-        Ok(())
-    }
-
-    fn chain_of(&self, key: &PrivateKey) -> Option<usize> {
-        self.chains.iter().position(|chain| chain.first().is_some_and(|leaf| key.matches(leaf)))
-    }
-
-    /// A chain as it is sent. Where only the leaf was given, its issuers are taken from the authorities, without
-    /// the root, which the peer has to know by itself. OpenSSL would do the same, but anew in each handshake.
-    fn chain<'a>(
-        &'a self,
-        index: usize,
-        authorities: &'a [Certificate],
-    ) -> (&'a Certificate, Vec<Certificate>) {
-        let chain = &self.chains[index];
-        let (leaf, rest) = (&chain[0], &chain[1..]);
-        if !rest.is_empty() {
-            return (leaf, rest.to_vec());
-        }
-        let mut found: Vec<Certificate> = Vec::new();
-        let mut current = leaf;
-        // At most as many steps as there are authorities, so that a circle ends.
-        while found.len() < authorities.len() && !current.is_issued_by(current) {
-            let issuer = authorities.iter().find(|authority| current.is_issued_by(authority));
-            let Some(issuer) = issuer.filter(|issuer| !issuer.is_issued_by(issuer)) else { break };
-            found.push(issuer.clone());
-            current = issuer;
-        }
-        (leaf, found)
-    }
-
-    fn own_certificates(&self, authorities: &[Certificate]) -> Vec<OwnCertificate> {
-        let own = |index| {
-            let (leaf, chain) = self.chain(index, authorities);
-            let issuer = chain.iter().chain(authorities).find(|issuer| leaf.is_issued_by(issuer));
-            OwnCertificate { certificate: leaf.clone(), issuer: issuer.cloned() }
-        };
-        (0..self.chains.len()).map(own).collect()
-    }
-
-    fn digest(&self, options: &SecureContextOptions) -> [u8; 32] {
-        let mut leaves: Vec<_> =
-            self.chains.iter().filter_map(|chain| chain.first()).map(Certificate::sha256).collect();
-        // A certificate that an engine brings is not known beforehand; sessions stay with the engine.
-        leaves
-            .extend(options.client_cert_engine.as_ref().map(|engine| sha256(&[engine.as_bytes()]).to_vec()));
-        sha256(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>())
-    }
-}
-
-fn pfx_error(error: Pkcs12Error) -> Error {
-    match error {
-        Pkcs12Error::Unreadable(stack) => ConfigError::from_openssl("pfx")(stack),
-        Pkcs12Error::NoLegacyProvider(stack) => {
-            let message = format!("it needs OpenSSL's legacy provider, which cannot be loaded: {stack}");
-            // Node: this code for a file that only the legacy provider can read.
-            ConfigError::refused("pfx", "ERR_CRYPTO_UNSUPPORTED_OPERATION", message)
-        }
-    }
-}
-
-fn certificate_pem(certificate: &Certificate) -> Vec<u8> {
-    certificate.to_pem().unwrap_or_default()
 }

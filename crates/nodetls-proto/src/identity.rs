@@ -17,6 +17,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
+use crate::error::AlertDescription;
 use crate::general_name::{DistinguishedName, GeneralName, subject_alt_name_text};
 use crate::server_name::ServerName;
 
@@ -28,6 +29,8 @@ use crate::server_name::ServerName;
 pub struct IdentityMismatch {
     reason: String,
     host: String,
+    /// What the peer was told, where this has ended a connection.
+    alert_sent: Option<AlertDescription>,
 }
 
 impl IdentityMismatch {
@@ -38,6 +41,15 @@ impl IdentityMismatch {
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    pub(crate) fn alert_sent(&self) -> Option<AlertDescription> {
+        self.alert_sent
+    }
+
+    pub(crate) fn with_alert(mut self, alert_sent: Option<AlertDescription>) -> Self {
+        self.alert_sent = alert_sent;
+        self
     }
 
     /// The host name that was meant, as the caller wrote it, without a trailing dot.
@@ -73,7 +85,7 @@ pub fn check_server_identity(
         Some(ServerName::Dns(name)) => check_name(&Host::new(&name), host, subject, alt_names),
         None => check_name(&Host::unmatchable(), host, subject, alt_names),
     };
-    verdict.map_err(|reason| IdentityMismatch { reason, host: host.to_owned() })
+    verdict.map_err(|reason| IdentityMismatch { reason, host: host.to_owned(), alert_sent: None })
 }
 
 fn check_ip(ip: IpAddr, host: &str, alt_names: &[GeneralName]) -> Result<(), String> {

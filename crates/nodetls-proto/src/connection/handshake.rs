@@ -437,6 +437,7 @@ fn sign_failed(reason: &str) -> Error {
 fn with_alert(error: Error, sent: Option<AlertDescription>) -> Error {
     match error {
         Error::Verify(error) => Error::Verify(Arc::new((*error).clone().with_alert(sent))),
+        Error::Identity(mismatch) => Error::Identity(Arc::new((*mismatch).clone().with_alert(sent))),
         other => other,
     }
 }

@@ -102,6 +102,7 @@ impl Error {
             Self::Protocol(error) => error.alert_sent,
             Self::AlertReceived(error) => Some(error.alert),
             Self::Verify(error) => error.alert_sent,
+            Self::Identity(mismatch) => mismatch.alert_sent(),
             _ => None,
         }
     }
