@@ -4,7 +4,7 @@
 
 const native = require('./generated')
 const { convertALPNProtocols } = require('./alpn')
-const { flags } = require('./defaults')
+const { wantsKeyLog } = require('./defaults')
 const { wanted } = require('./questions')
 const { nativeContext } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
@@ -20,12 +20,6 @@ function protocols (given) {
     list.push(wire.subarray(start + 1, start + 1 + wire[start]))
   }
   return list
-}
-
-/** Key material is only made where somebody wants it. */
-function wantsKeyLog (socket) {
-  const { server } = socket._tlsOptions
-  return socket.listenerCount('keylog') > 0 || server?.listenerCount?.('keylog') > 0 || Boolean(flags.keylogFile)
 }
 
 /** The name that a client checks; only host names are sent. */

@@ -142,6 +142,18 @@ class ContextSettings {
     this.#change(credentials)
   }
 
+  /** The same settings with the certificates and keys of others. */
+  withIdentityOf (other) {
+    const made = new ContextSettings()
+    const { cert, key, pfx } = other.#options
+    made.#options = { ...this.#options, cert, key, pfx }
+    made.#ca = [...this.#ca]
+    made.#trustsDefault = this.#trustsDefault
+    made.#ticketKeys = this.#ticketKeys
+    made.#sessionIdContext = this.#sessionIdContext
+    return made
+  }
+
   setCiphers (ciphers) {
     this.#checked({ ciphers })
     this.#change({ ciphers })

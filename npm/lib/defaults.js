@@ -42,10 +42,17 @@ function allowsUnauthorized () {
   return allows
 }
 
+/** Whether somebody wants to hear of a socket's key material; only then it is made. */
+function wantsKeyLog (socket) {
+  const { server } = socket._tlsOptions
+  return socket.listenerCount('keylog') > 0 || server?.listenerCount?.('keylog') > 0 || Boolean(flags.keylogFile)
+}
+
 module.exports = {
   allowsUnauthorized,
   flags,
   settings,
+  wantsKeyLog,
   /** New keys for session tickets: 48 bytes. */
   ticketKeys: () => randomBytes(48),
   get CLIENT_RENEG_LIMIT () { return settings.CLIENT_RENEG_LIMIT },

@@ -6,7 +6,7 @@
 // connection, and never the process.
 
 const { peerCertificateObject } = require('./certificates')
-const { flags } = require('./defaults')
+const { wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { secureContextOf } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
@@ -204,8 +204,7 @@ const handlers = {
   selectContext (engine, { servername }, socket) {
     const decision = new Decision(engine, (context) => {
       if (!context) return engine.connection.decline()
-      const keyLog = socket.listenerCount('keylog') > 0 || Boolean(flags.keylogFile)
-      engine.connection.answerWithContext(secureContextOf(context, keyLog))
+      engine.connection.answerWithContext(secureContextOf(context, wantsKeyLog(socket)))
     })
     if (socket._SNICallback) decision.ask(socket, socket._SNICallback, [servername])
     else decision.succeed(contextFor(socket._tlsOptions.server, servername))

@@ -5,10 +5,11 @@
 const { X509Certificate } = require('node:crypto')
 
 const { peerCertificateObject, certificateObject } = require('./certificates')
+const { wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { validateBuffer, validateFunction, validateNumber, validateObject, validateString, validateUint32 } = require('./validators')
-const { nativeContext } = require('./secure-context')
-const { kEngine, kNative, kRenegotiating } = require('./symbols')
+const { SecureContext, createSecureContext } = require('./secure-context')
+const { kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
 
 /** The addon's connection while the socket is alive, or null. */
 const connectionOf = (socket) => socket.destroyed ? null : socket[kNative]
@@ -99,16 +100,24 @@ const methods = {
     validateString(name, 'name')
     if (this._tlsOptions.isServer) throw codes.ERR_TLS_SNI_FROM_SERVER()
     this._servername = name
+    this[kIsStale] = true
   },
 
   setSession (session) {
     if (typeof session === 'string') session = Buffer.from(session, 'latin1')
     this._session = session
+    this[kIsStale] = true
   },
 
   setKeyCert (context) {
-    this._tlsOptions = { ...this._tlsOptions, secureContext: undefined, ...(context.context ? { secureContext: context } : context) }
-    connectionOf(this)?.setContext?.(nativeContext(this._tlsOptions))
+    const identity = context instanceof SecureContext ? context : createSecureContext(context)
+    const { secureContext } = this._tlsOptions
+    const settings = secureContext ? secureContext.context.withIdentityOf(identity.context) : identity.context
+    try {
+      connectionOf(this)?.setContext(settings.nativeFor(wantsKeyLog(this)))
+    } catch (error) {
+      throw error.native ? fromNative(error.native) : error
+    }
   },
 
   disableRenegotiation () {
@@ -116,8 +125,8 @@ const methods = {
   },
 
   enableTrace () {
-    if (this[kNative] === null) this._tlsOptions.enableTrace = true
-    else connectionOf(this)?.enableTrace()
+    this._tlsOptions.enableTrace = true
+    connectionOf(this)?.enableTrace()
   },
 
   renegotiate (options, callback) {

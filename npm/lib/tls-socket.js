@@ -10,14 +10,14 @@ const { appendFileSync } = require('node:fs')
 const net = require('node:net')
 
 const { createConnection } = require('./connection-options')
-const { flags } = require('./defaults')
+const { flags, wantsKeyLog } = require('./defaults')
 const { Engine } = require('./engine')
 const { codes, connResetException } = require('./errors')
 const { installFacts } = require('./socket-facts')
 const { TLSHandle } = require('./tls-handle')
 const { isDuplex, readInto, readIntoShared } = require('./transport')
 const {
-  kConnectOptions, kConnecting, kEngine, kIsVerified, kIsWanted, kNative, kPendingSession, kReady, kRenegotiating, kStream
+  kConnectOptions, kConnecting, kEngine, kIsStale, kIsVerified, kIsWanted, kNative, kPendingSession, kReady, kRenegotiating, kStream
 } = require('./symbols')
 
 const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
@@ -77,6 +77,7 @@ function prepare (socket, tlsOptions) {
   socket[kPendingSession] = null
   socket[kIsVerified] = false
   socket[kIsWanted] = false
+  socket[kIsStale] = false
   socket[kRenegotiating] = null
 }
 
@@ -135,9 +136,14 @@ prototype._begin = function (slot) {
   slot ??= readIntoShared(this[kStream])
   const engine = new Engine(this[kNative], this)
   this[kEngine] = engine
-  if (this._tlsOptions.enableTrace) this.enableTrace()
   engine.wanted = this[kIsWanted]
-  process.nextTick(() => { if (!this.destroyed) engine.start(this[kStream], slot) })
+  const keyLog = wantsKeyLog(this)
+  process.nextTick(() => {
+    if (this.destroyed) return
+    if (this[kIsStale] || wantsKeyLog(this) !== keyLog) engine.connection = this[kNative] = createConnection(this)
+    if (this._tlsOptions.enableTrace) this.enableTrace()
+    engine.start(this[kStream], slot)
+  })
 }
 
 /**

@@ -338,6 +338,12 @@ impl NativeConnection {
         self.answer_with(&env, Answer::Context(context.context().clone()))
     }
 
+    /// Serves the connection with another context; possible until all has been decided that concerns the hello.
+    #[napi]
+    pub fn set_context(&self, env: Env, context: ClassInstance<'_, NativeContext>) -> Result<()> {
+        self.lock().set_context(context.context()).map_err(|error| thrown(&env, &error))
+    }
+
     /// Answers with bytes: a session, an OCSP response, a signature, a protocol.
     #[napi]
     pub fn answer_with_bytes(&mut self, env: Env, bytes: Buffer) -> Result<()> {

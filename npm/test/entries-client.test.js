@@ -251,6 +251,18 @@ inPairings('E21 a connection on which nothing happens tells so', (S, C) => serve
   assert.strictEqual(client.timeout, 40)
 })))
 
+inPairings('who listens for key material in the turn in which a connection is made hears all of it', async (S, C) => {
+  const server = S.createServer(serverOptions(), (socket) => socket.end('x'))
+  const [near, far] = pair()
+  server.emit('connection', far)
+  const client = C.connect({ socket: near, ...target })
+  const lines = []
+  client.on('keylog', (line) => lines.push(line))
+  await once(client, 'data')
+  assert.ok(lines.length >= 4)
+  client.destroy()
+})
+
 withClients('E18 nothing is told of a status that was not asked for', (C) => serve(nodetls, {}, async (port, server) => {
   server.on('OCSPRequest', () => assert.fail('nobody asked'))
   await withClient(C, { port }, secure)

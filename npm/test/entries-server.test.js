@@ -244,6 +244,19 @@ withClients('ALPNCallback chooses among what is offered, or refuses', async (C) 
   assert.throws(() => nodetls.createServer({ ALPNCallback: () => 'a', ALPNProtocols: ['a'] }), { code: 'ERR_TLS_ALPN_CALLBACK_WITH_PROTOCOLS' })
 })
 
+withClients('the certificate may be chosen with the protocol: setKeyCert in ALPNCallback', (C) => connected(nodetls, C, {
+  server: {
+    ALPNCallback ({ protocols }) {
+      this.setKeyCert(certificate({ cn: 'chosen.test', san: 'DNS:localhost' }))
+      return protocols[0]
+    }
+  },
+  client: { ALPNProtocols: ['a'] }
+}, async (client, server) => {
+  assert.strictEqual(client.getPeerCertificate().subject.CN, 'chosen.test')
+  assert.throws(() => server.setKeyCert(certificate()), { code: 'ERR_TLS_API_MISUSE' })
+}))
+
 withClients('G14 options of net.createServer work: pauseOnConnect', (C) => serve(nodetls, { pauseOnConnect: true }, async (port, server) => {
   const arrived = once(server, 'secureConnection')
   await withClient(C, { port }, async (client) => {

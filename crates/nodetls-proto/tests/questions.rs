@@ -458,6 +458,23 @@ fn a_selected_protocol_must_be_one_of_those_offered() {
 }
 
 #[test]
+fn another_context_can_be_given_until_the_handshake_begins() {
+    let identity = authority().issue(&Leaf::server("localhost"));
+    for variation in Variation::deliveries() {
+        let (mut pair, question) = STOPS[2].stopped(variation);
+        let Event::SelectAlpn(question) = question else { panic!("{question:?}") };
+        let chosen = context(&with_identity(context_options(variation.version), &identity));
+        pair.server.connection.set_context(&chosen).unwrap();
+        assert_misuse(pair.client.connection.set_context(&chosen));
+        question.answer(&mut pair.server.connection, SelectAlpnAnswer::ByPreference).unwrap();
+        pair.drive();
+        pair.assert_connected();
+        assert_eq!(pair.client.connection.peer_certificate().unwrap().to_der(), identity.cert_der);
+        assert_misuse(pair.server.connection.set_context(&chosen));
+    }
+}
+
+#[test]
 fn a_rejected_server_gets_an_alert_and_a_rejected_client_nothing() {
     for variation in Variation::deliveries() {
         let (mut pair, question) = VERIFY_SERVER.stopped(variation);

@@ -92,6 +92,20 @@ impl Accepting {
 }
 
 impl Connection {
+    /// Serves the connection with another context, such as one with the certificate for a protocol that was just chosen.
+    /// Node: `tlsSocket.setKeyCert(context)`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ApiMisuse`] on clients, and from the moment when the server has decided all that concerns the ClientHello.
+    pub fn set_context(&mut self, context: &SecureContext) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Accepting(_)) {
+            return Err(Error::ApiMisuse("only a server before its handshake can be given another context"));
+        }
+        self.context = context.clone();
+        Ok(())
+    }
+
     fn accepting(&mut self) -> Option<(&mut Accepting, &ServerOptions)> {
         match (&mut self.phase, &self.role) {
             (Phase::Accepting(accepting), Role::Server(options)) => Some((accepting, options)),
