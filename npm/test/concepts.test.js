@@ -162,8 +162,14 @@ inPairings('A16 B18 B19 G10 servers that share ticket keys resume each other\'s 
         await echo(client, 'x')
         assert.strictEqual(client.isSessionReused(), reused)
       })
-      server.setTicketKeys(randomBytes(48))
-      assert.notDeepStrictEqual(server.getTicketKeys(), ticketKeys)
+      for (const [keys, works] of [[randomBytes(48), false], [ticketKeys, true]]) {
+        server.setTicketKeys(keys)
+        assert.deepStrictEqual(server.getTicketKeys(), keys)
+        await withClient(C, { port, session }, async (client) => {
+          await secure(client)
+          assert.strictEqual(client.isSessionReused(), works)
+        })
+      }
       assert.throws(() => server.setTicketKeys(Buffer.alloc(3)))
     })
   }
