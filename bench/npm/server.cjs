@@ -71,7 +71,13 @@ function up (socket, count, received) {
   take()
 }
 
+/** Seconds of processor time that the thread which runs JavaScript has had; Linux knows. */
+function mainThread () {
+  return Number(fs.readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e9
+}
+
 let since
+let mainSince
 const delays = []
 let last = performance.now()
 setInterval(() => {
@@ -92,13 +98,14 @@ const commands = {
     delays.length = 0
     last = performance.now()
     since = process.cpuUsage()
+    mainSince = mainThread()
     say({ begun: true, ...memory() })
   },
   end () {
     const { user, system } = process.cpuUsage(since)
     delays.sort((a, b) => a - b)
     const delay = delays[Math.floor(delays.length * 0.99)] ?? 0
-    say({ cpu: (user + system) / 1e6, delay, ...memory() })
+    say({ cpu: (user + system) / 1e6, main: mainThread() - mainSince, delay, ...memory() })
   }
 }
 
