@@ -1,6 +1,6 @@
 'use strict'
 
-// tls.getCiphers.
+// tls.getCiphers and its like.
 
 const native = require('./generated')
 
@@ -16,4 +16,12 @@ function getCiphers () {
   return [...known]
 }
 
-module.exports = { getCiphers }
+/**
+ * The algorithms by which certificates can be compressed in a handshake (RFC 8879): none, this OpenSSL has no library for it.
+ * @returns {string[]}
+ */
+function getCertificateCompressionAlgorithms () {
+  return []
+}
+
+module.exports = { getCertificateCompressionAlgorithms, getCiphers }

@@ -13,24 +13,27 @@ const { kConnectOptions, kIsVerified, kNative, kPendingSession } = require('./sy
 const { createSecureContext } = require('./secure-context')
 const { validateFunction, validateNumber } = require('./validators')
 
+const IS_NODE_20 = process.versions.node.startsWith('20.')
+
 let warnedOfIp = false
+
+const isObject = (value) => value !== null && typeof value === 'object'
 
 /** All forms of the arguments: (options), (path[, options]), (port[, host][, options]), each with a callback. */
 function normalize (words) {
   const [first, second, third] = words
   const callback = typeof words.at(-1) === 'function' ? words.at(-1) : undefined
-  const options = {}
-  if (first !== null && typeof first === 'object') Object.assign(options, first)
-  else if (isPort(first)) options.port = first
-  else if (first !== undefined && typeof first !== 'function') options.path = first
-  if (options.port !== undefined && typeof second === 'string' && typeof first !== 'object') options.host = second
-  if (second !== null && typeof second === 'object') Object.assign(options, second)
-  else if (third !== null && typeof third === 'object') Object.assign(options, third)
+  const options = place(first, second)
+  if (isObject(second)) Object.assign(options, second)
+  else if (isObject(third)) Object.assign(options, third)
   return { options, callback }
 }
 
-function isPort (value) {
-  return typeof value === 'number' || (typeof value === 'string' && value !== '' && Number.isInteger(Number(value)) && Number(value) >= 0)
+/** Whatever is neither options nor a path is a port, and net.Socket says what is wrong with it. */
+function place (first, second) {
+  if (isObject(first)) return { ...first }
+  if (typeof first === 'string' && !(Number(first) >= 0)) return { path: first }
+  return { port: first, ...typeof second === 'string' && { host: second } }
 }
 
 /**
@@ -49,8 +52,8 @@ function connect (...words) {
   if (options.checkServerIdentity === undefined || options.checkServerIdentity === checkServerIdentity) delete options.checkServerIdentity
   else validateFunction(options.checkServerIdentity, 'options.checkServerIdentity')
   if (!options.keepAlive) options.singleUse = true
-  validateNumber(options.minDHSize, 'options.minDHSize', 1)
-  const context = options.secureContext ?? createSecureContext(options)
+  checkDHSize(options.minDHSize)
+  const context = options.secureContext || createSecureContext(options)
   const ALPN = {}
   if (options.ALPNProtocols) convertALPNProtocols(options.ALPNProtocols, ALPN)
 
@@ -71,6 +74,13 @@ function connect (...words) {
   socket.on('secure', onSecure)
   begin(socket, options)
   return socket
+}
+
+/** The words are those of the Node.js that runs this: version 20 has others than those after it. */
+function checkDHSize (size) {
+  if (IS_NODE_20 && typeof size !== 'number') throw codes.ERR_INTERNAL_ASSERTION(`options.minDHSize is not a number: ${String(size)}`)
+  if (IS_NODE_20 && !(size > 0)) throw codes.ERR_INTERNAL_ASSERTION(`options.minDHSize is not a positive number: ${size}`)
+  validateNumber(size, 'options.minDHSize', 1)
 }
 
 /** The name that is sent (SNI); an address is not one (RFC 6066 §3). */

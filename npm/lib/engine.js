@@ -29,6 +29,12 @@ function taken (count) {
   slabStart += count
   return slab.subarray(slabStart - count, slabStart)
 }
+
+/** What a listener throws is the process's to handle; where that goes on, so does the connection, and so do all others. */
+function throwLater (error) {
+  process.nextTick(() => { throw error })
+}
+
 /** By what `exchange` and `send` multiply the bytes that they have taken in. */
 const TAKEN = 2 ** 24
 
@@ -212,18 +218,26 @@ class Engine {
   }
 
   tell (event) {
-    const { socket } = this
     switch (event.type) {
       case 'secure':
         this.isOpen = true
-        return socket.engineSecure()
-      case 'keylog': return socket.engineKeylog(event.line)
-      case 'session': return socket.engineSession(event.session)
-      case 'ocspResponse': return socket.engineOcspResponse(event.response)
-      case 'renegotiated': return socket.engineRenegotiated()
-      case 'clientAuthenticated': return socket.engineClientAuthenticated()
-      case 'trace': return socket.engineTrace(event.text)
+        return this.call('engineSecure')
+      case 'keylog': return this.call('engineKeylog', event.line)
+      case 'session': return this.call('engineSession', event.session)
+      case 'ocspResponse': return this.call('engineOcspResponse', event.response)
+      case 'renegotiated': return this.call('engineRenegotiated')
+      case 'clientAuthenticated': return this.call('engineClientAuthenticated')
+      case 'trace': return this.call('engineTrace', event.text)
       case 'failed': return this.fail(event.error)
+    }
+  }
+
+  /** Calls a method of the socket, whose listeners may throw. */
+  call (method, value, other) {
+    try {
+      return this.socket[method](value, other)
+    } catch (error) {
+      throwLater(error)
     }
   }
 
@@ -233,7 +247,7 @@ class Engine {
     // What is left to be sent is the alert; a transport that does not take it has no right to delay us.
     this.transmit()
     const kept = error.kind === 'callback' ? this.kept : undefined
-    this.socket.engineFailed(kept !== undefined ? kept : fromNative(error), error)
+    this.call('engineFailed', kept !== undefined ? kept : fromNative(error), error)
   }
 
   // ---- questions ----
@@ -286,13 +300,13 @@ class Engine {
   }
 
   deliver (plaintext) {
-    this.wanted = this.socket.enginePlaintext(plaintext)
+    this.wanted = this.call('enginePlaintext', plaintext) ?? true
   }
 
   endOfPlaintext (truncated) {
     if (this.ended) return
     this.ended = true
-    this.socket.engineEnd(truncated)
+    this.call('engineEnd', truncated)
   }
 
   /** The program wants plaintext. */

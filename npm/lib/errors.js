@@ -60,6 +60,7 @@ const TABLE = {
   ERR_INVALID_ARG_VALUE: [TypeError, invalidValue],
   ERR_OUT_OF_RANGE: [RangeError, outOfRange],
   ERR_MISSING_ARGS: [TypeError, missing],
+  ERR_INTERNAL_ASSERTION: [Error, (message) => message],
   ERR_INVALID_CALLBACK: [TypeError, (value) => `Callback must be a function. Received ${inspect(value)}`],
   ERR_MULTIPLE_CALLBACK: [Error, 'Callback called multiple times'],
   ERR_METHOD_NOT_IMPLEMENTED: [Error, (name) => `The ${name} method is not implemented`],
@@ -154,11 +155,15 @@ function fromNative (native, more = {}) {
   const facts = { ...native, message: text(/** @type {any} */ (native)), ...SAID_BY_OPENSSL[native.code] }
   /** @type {any} */
   const error = new (/^ERR_(TLS_)?INVALID/.test(facts.code) ? TypeError : Error)(facts.message)
+  if (facts.kind === 'protocol' && facts.library == null) Object.assign(facts, spelledOut(facts.code))
   if (facts.opensslErrorStack?.length > 1) error.opensslErrorStack = facts.opensslErrorStack.slice(1).reverse().map(withoutFunction)
   for (const name of ['library', 'reason']) if (facts[name] != null) error[name] = facts[name]
-  // OpenSSL 3 tells no functions where a context is made, and Node.js leaves the property out.
-  if (facts.function != null && facts.kind !== 'config') error.function = facts.function
   return plain(error, facts.code, fromNative)
+}
+
+/** Library and reason of what the core has found out before OpenSSL did. */
+function spelledOut (code) {
+  return code.startsWith('ERR_SSL_') ? { library: 'SSL routines', reason: code.slice(8).toLowerCase().replaceAll('_', ' ') } : {}
 }
 
 /** Errors of configuration read as OpenSSL prints them; those of connections name the function and the alert besides. */

@@ -19,6 +19,7 @@ export const {
   createSecurePair,
   createServer,
   getCACertificates,
+  getCertificateCompressionAlgorithms,
   getCiphers,
   parseCertString,
   rootCertificates,

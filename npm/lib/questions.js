@@ -8,7 +8,7 @@
 const { peerCertificateObject } = require('./certificates')
 const { wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
-const { secureContextOf } = require('./secure-context')
+const { isContext, secureContextOf } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
 const { validateObject, validateString } = require('./validators')
 
@@ -134,11 +134,9 @@ class Decision {
 const isPromise = (value) => typeof value?.then === 'function'
 
 /** Asks the option of that name, or the listeners of the server's event. */
-function askServer (engine, event, args, apply) {
-  const { socket } = engine
-  const { server, [event]: own } = socket._tlsOptions
-  const decision = new Decision(engine, apply)
-  if (typeof own === 'function') return decision.ask(socket, own, args)
+function askServer (engine, event, args, decision) {
+  const { server, [event]: own } = engine.socket._tlsOptions
+  if (typeof own === 'function') return decision.ask(engine.socket, own, args)
   // Not by `emit`, which would not tell what becomes of the promises of asynchronous listeners.
   const listeners = server.rawListeners(event)
   if (listeners.length === 0) decision.succeed(null)
@@ -204,6 +202,7 @@ const handlers = {
   selectContext (engine, { servername }, socket) {
     const decision = new Decision(engine, (context) => {
       if (!context) return engine.connection.decline()
+      if (!isContext(context)) throw new TypeError('Invalid SNI context')
       engine.connection.answerWithContext(secureContextOf(context, wantsKeyLog(socket)))
     })
     if (socket._SNICallback) decision.ask(socket, socket._SNICallback, [servername])
@@ -222,19 +221,23 @@ const handlers = {
   },
 
   resumeSession (engine, { sessionId }) {
-    askServer(engine, 'resumeSession', [sessionId], bytesOrNothing(engine, 'sessionData'))
+    askServer(engine, 'resumeSession', [sessionId], new Decision(engine, bytesOrNothing(engine, 'sessionData')))
   },
 
   newSession (engine, { sessionId, session }, socket) {
     socket._newSessionPending = true
-    askServer(engine, 'newSession', [sessionId, session], () => {
+    const decision = new Decision(engine, () => {
       socket._newSessionPending = false
       engine.connection.decline()
     })
+    // The callback takes no arguments: a store that could not keep the session gives its error in vain, as in Node.js.
+    const { callback } = decision
+    decision.callback = () => callback(null)
+    askServer(engine, 'newSession', [sessionId, session], decision)
   },
 
   ocspRequest (engine, { certificate, issuer }) {
-    askServer(engine, 'OCSPRequest', [certificate, issuer], bytesOrNothing(engine, 'response'))
+    askServer(engine, 'OCSPRequest', [certificate, issuer], new Decision(engine, bytesOrNothing(engine, 'response')))
   },
 
   sign (engine, { certificate, scheme, hash, message }, socket) {

@@ -8,7 +8,7 @@ const { toBuffer, toFiles, toKeys, toPem, toPems } = require('./credentials')
 const { settings } = require('./defaults')
 const { primeBits } = require('./dh-size')
 const { codes, plain } = require('./errors')
-const { validateBuffer, validateInt32, validateInteger, validateObject, validateString } = require('./validators')
+const { validateArray, validateBuffer, validateInt32, validateInteger, validateObject, validateString } = require('./validators')
 
 const VERSIONS = new Set(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
 const METHOD = /^(?:SSLv23|TLS|TLSv1|TLSv1_1|TLSv1_2)_(?:server_|client_)?method$/
@@ -155,6 +155,20 @@ function lifetime (context, { sessionTimeout }) {
   context.setSessionTimeout(sessionTimeout)
 }
 
+const COMPRESSIONS = ['zlib', 'brotli', 'zstd']
+
+/** Checked only: certificates go uncompressed, which every peer takes. */
+function compression (context, { certificateCompression }) {
+  if (!given(certificateCompression)) return
+  validateArray(certificateCompression, 'options.certificateCompression')
+  certificateCompression.forEach((name, index) => {
+    if (COMPRESSIONS.includes(name)) return
+    throw codes.ERR_INVALID_ARG_VALUE(`options.certificateCompression[${index}]`, name, "must be 'zlib', 'brotli', or 'zstd'")
+  })
+  if (new Set(certificateCompression).size === certificateCompression.length) return
+  throw codes.ERR_CRYPTO_OPERATION_FAILED('Failed to set certificate compression preference')
+}
+
 function beyondTheManual (context, { allowPartialTrustChain, externalKey, sessionTickets }) {
   if (allowPartialTrustChain) context.setAllowPartialTrustChain()
   if (externalKey) context.init({ externalKey: true })
@@ -164,7 +178,7 @@ function beyondTheManual (context, { allowPartialTrustChain, externalKey, sessio
 }
 
 const STEPS = [authorities, identity, signatureAlgorithms, keyOfEngine, cipherSuites, curves, diffieHellman, revocation,
-  sessionContext, files, engineOfClient, tickets, lifetime, beyondTheManual]
+  sessionContext, files, engineOfClient, tickets, lifetime, compression, beyondTheManual]
 
 /**
  * @param {any} [options]
@@ -191,15 +205,19 @@ function check ({ context }) {
   }
 }
 
+/** Whether it is a SecureContext, or what that holds. */
+function isContext (value) {
+  return (value?.context ?? value) instanceof ContextSettings
+}
+
 /**
  * The addon's context of a SecureContext, or of what that holds.
  * @param {any} value
  * @param {boolean} [keyLog] whether its connections tell of key material
  */
 function secureContextOf (value, keyLog = false) {
-  const context = value?.context ?? value
-  if (!(context instanceof ContextSettings)) throw codes.ERR_TLS_INVALID_CONTEXT('context')
-  return context.nativeFor(keyLog)
+  if (!isContext(value)) throw codes.ERR_TLS_INVALID_CONTEXT('context')
+  return (value.context ?? value).nativeFor(keyLog)
 }
 
 /**
@@ -211,4 +229,4 @@ function nativeContext (options, keyLog) {
   return secureContextOf(options.secureContext ?? (options instanceof SecureContext ? options : createSecureContext(options)), keyLog)
 }
 
-module.exports = { SecureContext, createSecureContext, nativeContext, secureContextOf }
+module.exports = { SecureContext, createSecureContext, isContext, nativeContext, secureContextOf }

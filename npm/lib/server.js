@@ -12,7 +12,7 @@ const native = require('./generated')
 const { convertALPNProtocols } = require('./alpn')
 const { serverOptions } = require('./connection-options')
 const defaults = require('./defaults')
-const { codes, connResetException, fromNative, plain } = require('./errors')
+const { codes, connResetException, fromNative } = require('./errors')
 const { wanted } = require('./questions')
 const { SecureContext, createSecureContext } = require('./secure-context')
 const { secureSockets } = require('./server-iterator')
@@ -35,9 +35,12 @@ const TICKET_KEYS = 48
 const secured = channel('nodetls.server.secure')
 const failed = channel('nodetls.server.error')
 
-/** Options of contexts that a server has as properties. */
+/** Options of contexts that a server has as properties, in Node.js's order. What is empty counts as not given … */
 const OF_CONTEXT = ['pfx', 'key', 'passphrase', 'cert', 'clientCertEngine', 'ca', 'minVersion', 'maxVersion', 'secureProtocol',
-  'crl', 'ciphers', 'ecdhCurve', 'dhparam', 'secureOptions', 'sigalgs', 'privateKeyIdentifier', 'privateKeyEngine']
+  'crl', 'sigalgs', 'ciphers', 'ecdhCurve', 'dhparam', 'honorCipherOrder', 'secureOptions', 'sessionIdContext',
+  'privateKeyIdentifier', 'privateKeyEngine']
+/** … but these are taken as they are. */
+const AS_GIVEN = new Set(['sigalgs', 'ecdhCurve', 'privateKeyIdentifier', 'privateKeyEngine'])
 
 /**
  * @param {any} [options]
@@ -91,7 +94,7 @@ function onConnection (stream) {
 function socketOptions (server) {
   const options = server[kOptions]
   return {
-    enableTrace: options.enableTrace,
+    enableTrace: Boolean(options.enableTrace),
     highWaterMark: options.highWaterMark,
     rejectTruncated: options.rejectTruncated,
     handshakeTimeout: options.handshakeTimeout,
@@ -166,18 +169,12 @@ const methods = {
   /** The context of connections from now on. Tickets of the one before are not accepted any more, unless their keys are given. */
   setSecureContext (options) {
     validateObject(options, 'options')
-    for (const name of OF_CONTEXT) this[name] = options[name] || undefined
+    for (const name of OF_CONTEXT) this[name] = AS_GIVEN.has(name) ? options[name] : options[name] || undefined
     this.honorCipherOrder = options.honorCipherOrder === undefined || Boolean(options.honorCipherOrder)
     this.sessionIdContext = options.sessionIdContext || defaultSessionIdContext()
     if (options.sessionTimeout) this.sessionTimeout = options.sessionTimeout
     if (options.ticketKeys) this.ticketKeys = options.ticketKeys
-    this._sharedCreds = createSecureContext({
-      ...options,
-      honorCipherOrder: this.honorCipherOrder,
-      sessionIdContext: this.sessionIdContext,
-      sessionTimeout: this.sessionTimeout,
-      ticketKeys: this.ticketKeys
-    })
+    this._sharedCreds = createSecureContext({ ...options, ...contextOptions(this) })
     this[kTicketKeys] = null
     this[kConfigs].clear()
   },
@@ -191,7 +188,7 @@ const methods = {
   /** Other keys, for connections from now on; all contexts of the server use them. */
   setTicketKeys (keys) {
     validateBuffer(keys)
-    if (keys.byteLength !== TICKET_KEYS) throw plain(new Error('Session ticket keys must be a 48-byte buffer'), 'ERR_INTERNAL_ASSERTION')
+    if (keys.byteLength !== TICKET_KEYS) throw codes.ERR_INTERNAL_ASSERTION('Session ticket keys must be a 48-byte buffer')
     this[kTicketKeys] = Buffer.from(Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength))
     this[kConfigs].clear()
   },
@@ -209,7 +206,7 @@ const methods = {
     this.requestCert = options.requestCert === true
     this.rejectUnauthorized = options.rejectUnauthorized !== false
     if (options.ALPNProtocols) convertALPNProtocols(options.ALPNProtocols, this)
-    this.setSecureContext({ ...Object.fromEntries(OF_CONTEXT.map((name) => [name, this[name]])), ...options })
+    this.setSecureContext({ ...contextOptions(this), ...options })
   }, 'Server.prototype.setOptions() is deprecated', 'DEP0122'),
 
   // What the workers of a cluster have in common: node:cluster asks the first one, and tells the others.
@@ -233,6 +230,12 @@ const methods = {
 }
 for (const name of Reflect.ownKeys(methods)) {
   Object.defineProperty(Server.prototype, name, { value: methods[name], writable: true, configurable: true, enumerable: typeof name === 'string' })
+}
+
+/** The options of a server's context, as its properties have them. */
+function contextOptions (server) {
+  const names = [...OF_CONTEXT, 'sessionTimeout', 'ticketKeys']
+  return Object.fromEntries(names.map((name) => [name, server[name]]))
 }
 
 /** What the addon is told of a connection; the same for all that ask the same questions. Only for `createConnection`. */

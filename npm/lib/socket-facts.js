@@ -9,6 +9,7 @@ const { wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { validateBuffer, validateFunction, validateNumber, validateObject, validateString, validateUint32 } = require('./validators')
 const { SecureContext, createSecureContext } = require('./secure-context')
+const { checkSession } = require('./socket-options')
 const { kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
 
 /** The addon's connection while the socket is alive, or null. */
@@ -55,7 +56,7 @@ const methods = {
     return connectionOf(this)?.sharedSigalgs() ?? null
   },
 
-  getPeerCertificate (detailed = false) {
+  getPeerCertificate (detailed) {
     const connection = connectionOf(this)
     if (connection === null) return null
     const chain = detailed && connection.peerCertificateChain ? connection.peerCertificateChain() : connection.peerCertificates()
@@ -105,6 +106,7 @@ const methods = {
 
   setSession (session) {
     if (typeof session === 'string') session = Buffer.from(session, 'latin1')
+    if (session) checkSession(session)
     this._session = session
     this[kIsStale] = true
   },

@@ -14,10 +14,11 @@ const { flags, wantsKeyLog } = require('./defaults')
 const { Engine } = require('./engine')
 const { codes, connResetException } = require('./errors')
 const { installFacts } = require('./socket-facts')
+const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
 const { isDuplex, readInto, readIntoShared } = require('./transport')
 const {
-  kConnectOptions, kConnecting, kEngine, kIsStale, kIsVerified, kIsWanted, kNative, kPendingSession, kReady, kRenegotiating, kStream
+  kConnectOptions, kConnecting, kEngine, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative, kPendingSession, kReady, kRenegotiating, kStream
 } = require('./symbols')
 
 const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
@@ -35,6 +36,7 @@ function TLSSocket (socket, options) {
   if (!(this instanceof TLSSocket)) return new TLSSocket(socket, options)
   if (socket && !isDuplex(socket)) throw codes.ERR_INVALID_ARG_TYPE('socket', 'stream.Duplex', socket)
   const tlsOptions = { ...options }
+  checkSocketOptions(tlsOptions)
   this[kConnecting] = false
   net.Socket.call(this, {
     allowHalfOpen: socket ? socket.allowHalfOpen : tlsOptions.allowHalfOpen,
@@ -78,6 +80,7 @@ function prepare (socket, tlsOptions) {
   socket[kIsVerified] = false
   socket[kIsWanted] = false
   socket[kIsStale] = false
+  socket[kIsStapled] = false
   socket[kRenegotiating] = null
 }
 
@@ -165,6 +168,8 @@ prototype.connect = function (...words) {
   })
   // Connecting first: the handshake's options may still be set until there is a connection.
   inner.connect(options)
+  // The name that is being looked up, where there is one; packages read it.
+  if (inner._host) this._host = inner._host
   this._carry(inner, slot)
   return this
 }
@@ -279,7 +284,15 @@ prototype.engineSecure = function () {
   this.alpnProtocol = alpn === null ? false : alpn.toString('latin1')
   this.servername = connection.servername() ?? false
   this._secureEstablished = true
+  if (this._lacksOcspResponse()) this.emit('OCSPResponse', null)
   this.emit('secure')
+}
+
+/** Whether a client has asked for the certificate's status, and the server, which could have, has not told it. */
+prototype._lacksOcspResponse = function () {
+  const { isServer, requestOCSP } = this._tlsOptions
+  if (isServer || !requestOCSP || this[kIsStapled]) return false
+  return this.getProtocol() === 'TLSv1.3' || !this.isSessionReused()
 }
 
 prototype.engineFailed = function (error, native) {
@@ -291,9 +304,13 @@ prototype.engineFailed = function (error, native) {
   if (this._hadError) return
   this._hadError = true
   if (native.kind === 'identity') error.cert = this.getPeerCertificate(true)
-  // Whoever listens to the server finds the socket alive.
-  if (isServer && !this._controlReleased) this._tlsError(error)
-  this._fail(error)
+  if (native.kind === 'verify' || native.kind === 'identity' || this._objection) this.authorizationError = error.code || error.message
+  try {
+    // Whoever listens to the server finds the socket alive.
+    if (isServer && !this._controlReleased) this._tlsError(error)
+  } finally {
+    this._fail(error)
+  }
 }
 
 /** Tells of the error, and then closes, so that the alert goes out and listeners find the socket alive. */
@@ -333,6 +350,7 @@ prototype.engineSession = function (session) {
 }
 
 prototype.engineOcspResponse = function (response) {
+  this[kIsStapled] = true
   this.emit('OCSPResponse', response)
 }
 

@@ -4,20 +4,22 @@
 
 const { convertALPNProtocols } = require('./alpn')
 const { getCACertificates, rootCertificates, setDefaultCACertificates } = require('./authorities')
-const { getCiphers } = require('./ciphers')
+const { getCertificateCompressionAlgorithms, getCiphers } = require('./ciphers')
 const { settings } = require('./defaults')
 const { checkServerIdentity } = require('./identity')
 const { SecureContext, createSecureContext } = require('./secure-context')
 
 // Whoever looks for the checks of names or for contexts finds them here, even while the rest is loaded.
-Object.assign(settings, { getCiphers, convertALPNProtocols, checkServerIdentity, createSecureContext, SecureContext })
+Object.assign(settings, { getCiphers, getCertificateCompressionAlgorithms })
+Object.defineProperty(settings, 'rootCertificates', { configurable: false, enumerable: true, get: rootCertificates })
+Object.assign(settings, {
+  getCACertificates, setDefaultCACertificates, convertALPNProtocols, checkServerIdentity, createSecureContext, SecureContext
+})
 
 const { connect } = require('./connect')
 const { CryptoStream, SecurePair, createSecurePair, parseCertString } = require('./legacy')
 const { Server, createServer } = require('./server')
 const { TLSSocket } = require('./tls-socket')
-
-Object.defineProperty(settings, 'rootCertificates', { configurable: false, enumerable: true, get: rootCertificates })
 
 module.exports = Object.assign(settings, {
   TLSSocket,
@@ -25,8 +27,6 @@ module.exports = Object.assign(settings, {
   createServer,
   connect,
   createSecurePair,
-  getCACertificates,
-  setDefaultCACertificates,
   parseCertString,
   SecurePair,
   CryptoStream

@@ -219,8 +219,7 @@ inPairings('E16 parameters that are too small end the handshake', async (S, C) =
   await connected(S, C, { server, client: { ciphers } }, async (client) => assert.strictEqual(client.getEphemeralKeyInfo().size, 1024))
   const { client } = await refused(S, C, { server, client: { ciphers, minDHSize: 2048 } })
   assert.strictEqual(client.code, 'ERR_TLS_DH_PARAM_SIZE')
-  // Where Node.js speaks of a bug in Node.js.
-  assert.throws(() => nodetls.connect({ port: 1, minDHSize: 0 }), { code: 'ERR_OUT_OF_RANGE' })
+  assert.throws(() => nodetls.connect({ port: 1, minDHSize: 0 }), /minDHSize/)
 })
 
 inPairings('E17 a context may be made before', (S, C) =>

@@ -6,9 +6,7 @@ const builtin = require('node:tls')
 const nodetls = require('..')
 
 test('every export of node:tls is there, of the same kind', () => {
-  // What came after Node.js 20 and is in no manual of it.
-  const later = ['getCertificateCompressionAlgorithms']
-  for (const name of Object.keys(builtin).filter((name) => !later.includes(name))) assert.equal(typeof nodetls[name], typeof builtin[name], name)
+  for (const name of Object.keys(builtin)) assert.equal(typeof nodetls[name], typeof builtin[name], name)
 })
 
 test('the plain exports have the same values and may be assigned', () => {
