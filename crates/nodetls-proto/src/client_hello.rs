@@ -17,6 +17,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 pub use self::deframer::{HelloDeframer, Inspection, inspect};
+use crate::error::AlertDescription;
 
 /// The most bytes that a ClientHello may have after its four-byte header: 65,536.
 pub const MAX_MESSAGE_LENGTH: usize = 65_536;
@@ -61,15 +62,33 @@ pub enum DecodeError {
         /// The name of the field in the RFC.
         field: &'static str,
     },
-    /// The server_name is not one host name in ASCII without NUL.
-    #[error("server_name is not one host name in ASCII")]
+    /// The server_name is not a list of one host name.
+    #[error("server_name is not one host name")]
     ServerName,
+    /// The host name is no name of DNS: not ASCII, with NUL in it, or longer than 255 bytes.
+    #[error("server_name is not a host name in ASCII")]
+    HostName,
+    /// There are not as many binders as pre-shared keys.
+    #[error("pre_shared_key has not one binder for each identity")]
+    BinderCount,
     /// An extension of this type was sent twice.
     #[error("extension {0} was sent twice")]
     DuplicateExtension(u16),
     /// A handshake record is empty.
     #[error("empty handshake record")]
     EmptyRecord,
+}
+
+impl DecodeError {
+    /// What the client is told. Most of it "cannot be parsed according to the syntax" (RFC 8446 §6.2); the rest can be,
+    /// and is forbidden.
+    pub(crate) const fn alert(self) -> AlertDescription {
+        match self {
+            Self::DuplicateExtension(_) | Self::BinderCount => AlertDescription::ILLEGAL_PARAMETER,
+            Self::HostName => AlertDescription::UNRECOGNIZED_NAME,
+            _ => AlertDescription::DECODE_ERROR,
+        }
+    }
 }
 
 /// The ClientHello of a connection, as the client sent it.
@@ -327,11 +346,15 @@ fn read_server_name(mut content: Reader<'_>) -> Result<String, DecodeError> {
         return Err(DecodeError::ServerName);
     }
     let name = list.vector(2, "HostName")?.bytes();
-    if name.is_empty() || name.len() > 255 || !list.is_empty() || name.contains(&0) {
+    if name.is_empty() || !list.is_empty() {
         return Err(DecodeError::ServerName);
     }
-    let name = str::from_utf8(name).map_err(|_| DecodeError::ServerName)?;
-    if name.is_ascii() { Ok(name.to_ascii_lowercase()) } else { Err(DecodeError::ServerName) }
+    match str::from_utf8(name) {
+        Ok(text) if text.is_ascii() && text.len() <= 255 && !name.contains(&0) => {
+            Ok(text.to_ascii_lowercase())
+        }
+        _ => Err(DecodeError::HostName),
+    }
 }
 
 /// RFC 6066 §8. A type of status other than ocsp has a content nobody knows, and asks for nothing we have.
@@ -367,10 +390,18 @@ fn read_pre_shared_key(mut content: Reader<'_>) -> Result<(Vec<Range<usize>>, Ve
     let mut list = content.non_empty_vector(2, "binders")?;
     let mut binders = Vec::new();
     while !list.is_empty() {
-        binders.push(list.non_empty_vector(1, "PskBinderEntry")?.len() as u8);
+        binders.push(read_binder(&mut list)?);
     }
     content.finish("pre_shared_key")?;
-    Ok((identities, binders))
+    // "A series of HMAC values, one for each value in the identities list".
+    if identities.len() == binders.len() { Ok((identities, binders)) } else { Err(DecodeError::BinderCount) }
+}
+
+/// The length of a binder, which has 32 to 255 bytes.
+fn read_binder(list: &mut Reader<'_>) -> Result<u8, DecodeError> {
+    const FIELD: &str = "PskBinderEntry";
+    let length = list.vector(1, FIELD)?.len();
+    u8::try_from(length).ok().filter(|length| *length >= 32).ok_or(DecodeError::Length { field: FIELD })
 }
 
 /// A part of the message that is being read; ranges are those of the whole message.

@@ -17,8 +17,10 @@ pub enum Inspection {
     NotTls,
     /// It is a CLIENT-HELLO of SSL 2.0 (RFC 5246 appendix E.2).
     Sslv2,
-    /// A record exceeds 16,384 bytes, or the message [`MAX_MESSAGE_LENGTH`].
-    Oversized,
+    /// A record exceeds 16,384 bytes.
+    OversizedRecord,
+    /// The message exceeds [`MAX_MESSAGE_LENGTH`].
+    OversizedMessage,
     /// It is a ClientHello whose structure is wrong.
     Malformed(DecodeError),
     /// It is this ClientHello. Other bytes may follow it.
@@ -102,7 +104,7 @@ fn message_length(header: [u8; MESSAGE_HEADER_LENGTH], known: usize) -> Result<O
     }
     let length = length.iter().fold(0usize, |sum, byte| (sum << 8) | usize::from(*byte));
     if length > MAX_MESSAGE_LENGTH {
-        Err(Inspection::Oversized)
+        Err(Inspection::OversizedMessage)
     } else {
         Ok(Some(MESSAGE_HEADER_LENGTH + length))
     }
@@ -140,7 +142,7 @@ impl<'a> Record<'a> {
         let [_, _, _, high, low, rest @ ..] = bytes else { return Err(Inspection::Incomplete) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if length > MAX_RECORD_LENGTH {
-            return Err(Inspection::Oversized);
+            return Err(Inspection::OversizedRecord);
         }
         // RFC 8446 §5.1: "Implementations MUST NOT send zero-length fragments of Handshake types".
         if length == 0 {

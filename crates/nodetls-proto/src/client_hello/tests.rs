@@ -306,7 +306,7 @@ fn random_damage_in_several_places_does_not_panic() {
 
 #[test]
 fn the_first_bytes_tell_what_is_no_hello() {
-    use Inspection::{Incomplete, Malformed, NotTls, Oversized, Sslv2};
+    use Inspection::{Incomplete, Malformed, NotTls, OversizedMessage, OversizedRecord, Sslv2};
     let empty = Malformed(DecodeError::EmptyRecord);
     let table: &[(&[u8], Inspection)] = &[
         (b"", Incomplete),
@@ -320,11 +320,11 @@ fn the_first_bytes_tell_what_is_no_hello() {
         (b"\x16\x03\xff\0\x01\x01", Incomplete),
         (b"\x16\x03\x01\0\0", empty),
         (b"\x16\x03\x01\x40\0", Incomplete),
-        (b"\x16\x03\x01\x40\x01", Oversized),
-        (b"\x16\x03\x01\xff\xff", Oversized),
+        (b"\x16\x03\x01\x40\x01", OversizedRecord),
+        (b"\x16\x03\x01\xff\xff", OversizedRecord),
         (b"\x16\x03\x01\0\x01\x02", NotTls),
         (b"\x16\x03\x01\0\x04\x01\x01\0\0", Incomplete),
-        (b"\x16\x03\x01\0\x04\x01\x01\0\x01", Oversized),
+        (b"\x16\x03\x01\0\x04\x01\x01\0\x01", OversizedMessage),
         (b"\x16\x03\x01\0\x04\x01\0\0\0", Malformed(DecodeError::Truncated { field: "legacy_version" })),
         (b"\x16\x03\x01\0\x01\x01\x15", NotTls),
         (b"\x16\x03\x01\0\x01\x01\x16\x03\x01\0\0", Malformed(DecodeError::EmptyRecord)),
@@ -348,7 +348,7 @@ fn the_largest_hello_is_read_and_one_byte_more_is_oversized() {
     assert_eq!(largest.len(), 4 + MAX_MESSAGE_LENGTH);
     assert_eq!(hello(&records(&largest, 16_384)).raw(), largest);
     let larger = padded(MAX_MESSAGE_LENGTH - head - 60_003);
-    assert_eq!(inspect(&records(&larger, 16_384)), Inspection::Oversized);
+    assert_eq!(inspect(&records(&larger, 16_384)), Inspection::OversizedMessage);
 }
 
 #[test]
@@ -405,8 +405,9 @@ fn the_server_name_is_one_host_name_in_ascii() {
     };
     assert_eq!(name(b"A.Test"), Ok(Some("a.test".to_owned())));
     assert_eq!(name(&[b'a'; 255]), Ok(Some("a".repeat(255))));
-    for bad in [&b""[..], b"a\0b", "ü.test".as_bytes(), b"\xff", &[b'a'; 256]] {
-        assert_eq!(name(bad), Err(DecodeError::ServerName));
+    assert_eq!(name(b""), Err(DecodeError::ServerName));
+    for bad in [&b"a\0b"[..], "ü.test".as_bytes(), b"\xff", &[b'a'; 256]] {
+        assert_eq!(name(bad), Err(DecodeError::HostName));
     }
     for bad in [&b"\0\x04\x01\0\x01a"[..], b"\0\x08\0\0\x01a\0\0\x01b", b"\0\x05\0\0\x01a\0"] {
         assert_eq!(parse_extension(0, bad), Err(DecodeError::ServerName));
@@ -459,6 +460,13 @@ fn psk_identities_are_read_in_order_and_checked() {
     assert_eq!(parse_extension(41, &good).unwrap().psk_identities(), [&b"one"[..], b"\0two"]);
     let error = |content: &[u8]| parse_extension(41, content).unwrap_err();
     assert_eq!(error(b"\0\0"), DecodeError::Length { field: "identities" });
+    for count in [1, 3] {
+        let other = with_length(2, &with_length(1, &[9; 32]).repeat(count));
+        let content = [with_length(2, &[entry(b"one"), entry(b"\0two")].concat()), other].concat();
+        assert_eq!(error(&content), DecodeError::BinderCount);
+    }
+    let short = [with_length(2, &entry(b"one")), with_length(2, &with_length(1, &[9; 31]))].concat();
+    assert_eq!(error(&short), DecodeError::Length { field: "PskBinderEntry" });
     let nameless = [with_length(2, &entry(b"")), binders].concat();
     assert_eq!(error(&nameless), DecodeError::Length { field: "PskIdentity.identity" });
     let ageless = with_length(2, b"\0\x01a\0\0\0");

@@ -134,18 +134,21 @@ impl Connection {
         match inspection {
             Inspection::Incomplete if eof => self.fail(Error::Truncated { during_handshake: true }),
             Inspection::Incomplete if accepting.received.room() > 0 => {}
-            Inspection::Incomplete | Inspection::Oversized => {
-                self.refuse(
-                    "ERR_SSL_EXCESSIVE_MESSAGE_SIZE",
-                    "excessive message size",
-                    AlertDescription::RECORD_OVERFLOW,
-                );
+            Inspection::OversizedRecord => {
+                // RFC 8446 §5.1: an endpoint that receives such a record "MUST terminate the connection with a
+                // "record_overflow" alert".
+                let (code, alert) = ("ERR_SSL_PACKET_LENGTH_TOO_LONG", AlertDescription::RECORD_OVERFLOW);
+                self.refuse(code, "packet length too long", alert);
+            }
+            Inspection::Incomplete | Inspection::OversizedMessage => {
+                let (code, alert) = ("ERR_SSL_EXCESSIVE_MESSAGE_SIZE", AlertDescription::ILLEGAL_PARAMETER);
+                self.refuse(code, "excessive message size", alert);
             }
             Inspection::Sslv2 => {
                 self.refuse("ERR_SSL_UNSUPPORTED_PROTOCOL", "SSL 2.0", AlertDescription::PROTOCOL_VERSION);
             }
             Inspection::Malformed(error) => {
-                self.refuse("ERR_SSL_BAD_EXTENSION", &error.to_string(), AlertDescription::DECODE_ERROR);
+                self.refuse("ERR_SSL_BAD_EXTENSION", &error.to_string(), error.alert());
             }
             // Too little to judge goes to OpenSSL too: it answers nothing before it has seen enough.
             Inspection::NotTls => self.decided(Decision::Start),
