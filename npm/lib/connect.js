@@ -53,6 +53,7 @@ function connect (...words) {
   else validateFunction(options.checkServerIdentity, 'options.checkServerIdentity')
   if (!options.keepAlive) options.singleUse = true
   checkDHSize(options.minDHSize)
+  checkForNul(options)
   const context = options.secureContext || createSecureContext(options)
   const ALPN = {}
   if (options.ALPNProtocols) convertALPNProtocols(options.ALPNProtocols, ALPN)
@@ -81,6 +82,15 @@ function checkDHSize (size) {
   if (IS_NODE_20 && typeof size !== 'number') throw codes.ERR_INTERNAL_ASSERTION(`options.minDHSize is not a number: ${String(size)}`)
   if (IS_NODE_20 && !(size > 0)) throw codes.ERR_INTERNAL_ASSERTION(`options.minDHSize is not a positive number: ${size}`)
   validateNumber(size, 'options.minDHSize', 1)
+}
+
+/** Resolvers written in C would stop at a NUL, and find another host than the one that is checked (CVE-2026-48930). */
+function checkForNul (options) {
+  for (const name of ['host', 'servername']) {
+    const value = options[name]
+    if (typeof value !== 'string' || !value.includes('\0')) continue
+    throw codes.ERR_INVALID_ARG_VALUE(`options.${name}`, value, 'must be a string without null bytes')
+  }
 }
 
 /** The name that is sent (SNI); an address is not one (RFC 6066 §3). */
