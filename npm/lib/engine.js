@@ -6,7 +6,7 @@
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
 const { BUFFER_SIZE, transportFor } = require('./transport')
-const { takeTurn } = require('./turns')
+const { afterThisTurn, takeTurn } = require('./turns')
 const { startWork } = require('./work')
 
 /** How much plaintext is read at a time. */
@@ -51,6 +51,10 @@ class Engine {
     /** Waits for its turn. */
     this.queued = false
     this.ended = false
+    /** Plaintext has been delivered since something came in. */
+    this.delivered = false
+    /** The end of the plaintext will be told in a moment. */
+    this.endIsDue = false
     this.failed = false
     /** Whether application data flows. */
     this.isOpen = false
@@ -87,6 +91,7 @@ class Engine {
 
   receive (chunk, length) {
     if (this.disposed) return false
+    this.delivered = false
     if (this.rest) {
       this.rest = Buffer.concat([this.rest, chunk.subarray(0, length)])
       return false
@@ -138,6 +143,7 @@ class Engine {
 
   endOfTransport () {
     this.transportEnded = true
+    this.delivered = false
     if (this.disposed) return
     if (this.rest === null) this.connection.endOfStream()
     this.proceed()
@@ -300,13 +306,20 @@ class Engine {
   }
 
   deliver (plaintext) {
+    this.delivered = true
     this.wanted = this.call('enginePlaintext', plaintext) ?? true
   }
 
   endOfPlaintext (truncated) {
     if (this.ended) return
     this.ended = true
-    this.call('engineEnd', truncated)
+    if (!this.delivered) return this.call('engineEnd', truncated)
+    // As if they came one after the other: what the program does upon the last data, by and by, it does before the end.
+    this.endIsDue = true
+    afterThisTurn(() => {
+      this.endIsDue = false
+      if (!this.disposed) this.call('engineEnd', truncated)
+    })
   }
 
   /** The program wants plaintext. */

@@ -2,6 +2,7 @@
 
 // Every error that programs see, in Node.js's shape: the class, `code`, the message, the first line of the stack.
 
+const { constants } = require('node:os')
 const { inspect } = require('node:util')
 const { expectation, list, received, receivedNumber, subject } = require('./received')
 
@@ -184,6 +185,16 @@ function connResetException (message) {
 }
 
 /**
+ * What a client has written before a handshake that fails: Node.js tells of the write, by the system's code.
+ * @param {any} error OpenSSL's
+ */
+function writeProtocolError (error) {
+  /** @type {any} */
+  const failure = new Error(`write EPROTO ${error.message}`, { cause: error })
+  return Object.assign(plain(failure, 'EPROTO', writeProtocolError), { errno: -(constants.errno.EPROTO ?? 71), syscall: 'write' })
+}
+
+/**
  * Calls a function of the addon; what it throws becomes the program's.
  * @template T
  * @param {() => T} call
@@ -197,4 +208,4 @@ function translated (call) {
   }
 }
 
-module.exports = { codes, connResetException, fromNative, plain, translated }
+module.exports = { codes, connResetException, fromNative, plain, translated, writeProtocolError }

@@ -12,7 +12,7 @@ const net = require('node:net')
 const { createConnection } = require('./connection-options')
 const { flags, wantsKeyLog } = require('./defaults')
 const { Engine } = require('./engine')
-const { codes, connResetException } = require('./errors')
+const { codes, connResetException, writeProtocolError } = require('./errors')
 const { installFacts } = require('./socket-facts')
 const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
@@ -192,7 +192,8 @@ prototype._writev = function (entries, callback) {
 prototype._send = function (chunks, callback) {
   if (this.destroyed) return process.nextTick(callback, codes.ERR_SOCKET_CLOSED())
   this._unrefTimer()
-  if (!this._secureEstablished) return this._afterHandshake(() => this._send(chunks, callback), callback)
+  // Told after the program has heard of the connection.
+  if (!this._secureEstablished) return this._afterHandshake(() => this._send(chunks, (error) => process.nextTick(callback, error)), callback)
   for (const chunk of chunks) this._handle.bytesWritten += chunk.length
   this[kEngine].write(chunks, (error) => {
     if (!this.destroyed) this._unrefTimer()
@@ -303,6 +304,7 @@ prototype.engineFailed = function (error, native) {
   }
   if (this._hadError) return
   this._hadError = true
+  if (!isServer && !this._secureEstablished && this.writableLength > 0 && error.library === 'SSL routines') error = writeProtocolError(error)
   if (native.kind === 'identity') error.cert = this.getPeerCertificate(true)
   if (native.kind === 'verify' || native.kind === 'identity' || this._objection) this.authorizationError = error.code || error.message
   try {
@@ -380,6 +382,7 @@ prototype.engineTransportClosed = function (error) {
   }
   if (error) return this.destroy(error)
   const engine = this[kEngine]
+  if (engine.endIsDue) return setImmediate(() => this.engineTransportClosed(error))
   // What has been received is still delivered.
   if (!engine.ended) engine.endOfTransport()
   if (this._readableState.ended && !this._readableState.endEmitted && this._readableState.length > 0) {

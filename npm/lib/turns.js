@@ -49,4 +49,13 @@ function takeTurn (task) {
   return true
 }
 
-module.exports = { takeTurn }
+/** How deep programs may nest ticks and promises that are done first. */
+const DEPTH = 16
+
+/** Does it when all is done that this turn of the event loop has made due: ticks and promises, by and by. */
+function afterThisTurn (action, left = DEPTH) {
+  if (left === 0) action()
+  else queueMicrotask(() => process.nextTick(afterThisTurn, action, left - 1))
+}
+
+module.exports = { afterThisTurn, takeTurn }

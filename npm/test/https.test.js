@@ -1,12 +1,13 @@
 'use strict'
 
-// nodetls/https and nodetls/http2, with each other, with Node.js's own, and with curl; and nodetls/register.
+// nodetls/https, with itself, with Node.js's own, and with curl; and nodetls/register.
 
 const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
+const http = require('node:http')
 const builtin = require('node:https')
-const builtin2 = require('node:http2')
 const path = require('node:path')
+const tls = require('node:tls')
 const nodetls = require('..')
 const ours = require('../lib/https')
 const ours2 = require('../lib/http2')
@@ -123,29 +124,94 @@ limited('curl asks, by HTTP/1.1 and HTTP/2', async (t) => {
   })
 })
 
-limited('http2 serves and asks, with Node.js\'s own at the other end too', async () => {
-  for (const [serving, asking] of [[ours2, ours2], [ours2, builtin2], [builtin2, ours2]]) {
-    const server = serving.createSecureServer(certificate())
-    server.on('stream', (stream, headers) => {
-      stream.respond({ ':status': 200 })
-      stream.end(`${headers[':path']} ${stream.session.encrypted} ${stream.session.alpnProtocol}`)
-    })
-    await listening(server, async (port) => {
-      const session = asking.connect(`https://localhost:${port}`, { ca: ca().cert })
-      const bodies = await Promise.all(['/1', '/2'].map((name) => text(session.request({ ':path': name }).setEncoding('utf8'))))
-      assert.deepStrictEqual(bodies, ['/1 true h2', '/2 true h2'])
-      assert.ok(session.encrypted && session.alpnProtocol === 'h2')
-      session.close()
-      await once(session, 'close')
-    })
-  }
-})
+/** What the same program does on Node.js's own module, and on ours. */
+async function alike (program) {
+  const [theirs, mine] = [await program(builtin, tls), await program(ours, nodetls)]
+  assert.deepStrictEqual(mine, theirs)
+  return mine
+}
 
-limited('a client that does not speak HTTP/2 is refused where nothing else is allowed', () => listening(ours2.createSecureServer(certificate(), () => {}), async (port) => {
-  const client = nodetls.connect({ port, host: '127.0.0.1', servername: 'localhost', ca: ca().cert, ALPNProtocols: ['http/1.1'] })
-  const [error] = await once(client, 'error')
-  assert.strictEqual(error.code, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL')
+limited('requests know the server that they came to, which has the options and fields of an HTTP server', () => alike(async (https) => {
+  const server = https.createServer({ ...certificate(), headersTimeout: 1000, requestTimeout: 2000, keepAliveTimeout: 3000, insecureHTTPParser: true,
+    maxHeaderSize: 9999, joinDuplicateHeaders: true, requireHostHeader: false, connectionsCheckingInterval: 500 })
+  server.on('request', (request, response) => response.end(String(request.socket.server === server)))
+  const { body } = await listening(server, (port) => get(https, { port, agent: false }))
+  const { timeout, keepAliveTimeout, headersTimeout, requestTimeout, insecureHTTPParser, maxHeaderSize, joinDuplicateHeaders, requireHostHeader,
+    connectionsCheckingInterval, noDelay, httpAllowHalfOpen, maxHeadersCount } = server
+  return [body, timeout, keepAliveTimeout, headersTimeout, requestTimeout, insecureHTTPParser, maxHeaderSize, joinDuplicateHeaders, requireHostHeader,
+    connectionsCheckingInterval, noDelay, httpAllowHalfOpen, maxHeadersCount, server.eventNames()]
 }))
+
+limited('options that are none are refused', () => alike(async (https) => {
+  const codeOf = (options, listener) => {
+    try {
+      https.createServer(options, listener)
+    } catch ({ code }) {
+      return code
+    }
+  }
+  return [codeOf('x'), codeOf({}, 5), codeOf({ headersTimeout: 5000, requestTimeout: 1000 }), codeOf({ insecureHTTPParser: 'x' }), codeOf(null), codeOf()]
+}))
+
+limited('a server tells once that it has closed, and closes idle connections for that', () => alike(async (https) => {
+  const server = https.createServer(certificate(), answer).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const agent = new https.Agent({ keepAlive: true })
+  await get(https, { port: server.address().port, agent })
+  let count = 0
+  server.on('close', () => count++)
+  await new Promise((resolve) => server.close(resolve))
+  await new Promise(setImmediate)
+  agent.destroy()
+  return count
+}))
+
+limited('a client that has ended its side is answered', () => alike(async (https, module) => {
+  const server = https.createServer(certificate(), async (request, response) => {
+    let text = ''
+    for await (const chunk of request) text += chunk
+    response.end(`got ${text}`)
+  })
+  return listening(server, async (port) => {
+    const client = module.connect({ host: '127.0.0.1', port, servername: 'localhost', ca: ca().cert })
+    client.end('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody')
+    return (await text(client)).split('\r\n\r\n')[1]
+  })
+}))
+
+limited('the events of a request come in Node.js\'s order', () => alike((https) => listening(https.createServer(certificate(), answer), async (port) => {
+  const events = []
+  const request = https.get({ host: '127.0.0.1', servername: 'localhost', port, ca: ca().cert, agent: false })
+  request.on('socket', (socket) => {
+    for (const name of ['connect', 'ready', 'secureConnect', 'end', 'finish', 'close']) socket.on(name, () => events.push(name))
+    socket.on('close', () => request.emit('done'))
+  })
+  for (const name of ['finish', 'response', 'close']) request.on(name, () => events.push(`request: ${name}`))
+  request.on('response', (response) => response.resume().on('end', () => events.push('response: end')))
+  await once(request, 'done')
+  return events
+})))
+
+limited('what is written to a server that speaks no TLS fails as Node.js says it', () => alike((https) => listening(http.createServer(), async (port) => {
+  const error = await get(https, { port, agent: false }).catch((failure) => failure)
+  return [error.code, error.errno, error.syscall, error.message.startsWith('write EPROTO')]
+})))
+
+limited('an agent\'s names are Node.js\'s, and differ where trust or identity does', async () => {
+  const common = { host: 'h', port: 1 }
+  const simple = [undefined, common, { host: 'h', servername: 'h' }, { host: 'h', servername: 'other' }, { ...common, rejectUnauthorized: false, honorCipherOrder: false, secureOptions: 0 },
+    { ...common, localAddress: 'l', ca: 'ca', cert: 'cert', key: 'key', ciphers: 'c', pfx: 'pfx', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', secureProtocol: 'p',
+      crl: [Buffer.from('c'), Buffer.from('r')], ecdhCurve: 'e', dhparam: 'd', sessionIdContext: 's', sigalgs: 'g', privateKeyIdentifier: 'i', privateKeyEngine: 'n' }]
+  await alike(async (https) => simple.map((options) => new https.Agent().getName(options)))
+  const key = (pem, passphrase) => ({ key: [{ pem, passphrase }] })
+  const buf = (bytes, passphrase) => ({ pfx: [{ buf: Buffer.from(bytes), passphrase }] })
+  const distinct = [{}, buf([1]), buf([2]), buf([1], 'p'), { pfx: [Buffer.from([1, 255])] }, { pfx: Buffer.from([1, 254]) }, key('a'), key('b'), key('a', 'p'),
+    { ca: ['a', 'b'] }, { ca: 'a,b' }, { ca: 'a', cert: 'b:c' }, { ca: 'a', cert: 'b', clientCertEngine: 'c' }, { passphrase: 'x' }, { checkServerIdentity () {} },
+    { checkServerIdentity () {} }, { secureContext: nodetls.createSecureContext() }, { allowPartialTrustChain: true }]
+  const names = distinct.map((options) => new ours.Agent().getName({ ...common, ...options }))
+  assert.strictEqual(new Set(names).size, distinct.length)
+  assert.strictEqual(new ours.Agent().getName({ ...common, ...buf([1]) }), names[1])
+})
 
 limited('register puts the modules under programs, by require and by import', () => {
   const register = path.join(__dirname, '..', 'lib', 'register.js')
