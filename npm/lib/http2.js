@@ -181,4 +181,10 @@ function prepare (socket) {
   }
 }
 
+// The names that `import { … }` can take: Node.js looks for such assignments in the text.
+exports.Http2ServerRequest = exports.Http2ServerResponse = exports.connect = undefined
+exports.constants = exports.createSecureServer = exports.createServer = undefined
+exports.getDefaultSettings = exports.getPackedSettings = exports.getUnpackedSettings = undefined
+exports.performServerHandshake = exports.sensitiveHeaders = undefined
+
 module.exports = { ...http2, connect, createSecureServer }

@@ -69,4 +69,7 @@ function get (...words) {
   return made
 }
 
+// The names that `import { … }` can take: Node.js looks for such assignments in the text.
+exports.Agent = exports.Server = exports.createServer = exports.get = exports.globalAgent = exports.request = undefined
+
 module.exports = { Agent, Server, createServer, get, globalAgent, request }

@@ -1,6 +1,6 @@
 // The same for `import` in Node.js versions whose hooks run on a thread of their own.
 
-const FILES = { tls: './index.mjs', https: './https.mjs', http2: './http2.mjs' }
+const FILES = { tls: './index.js', _tls_common: './index.js', _tls_wrap: './index.js', https: './https.js', http2: './http2.js' }
 const HERE = new URL('.', import.meta.url).href
 
 /**
@@ -11,5 +11,5 @@ const HERE = new URL('.', import.meta.url).href
 export async function resolve (specifier, context, next) {
   const name = specifier.startsWith('node:') ? specifier.slice('node:'.length) : specifier
   if (!Object.hasOwn(FILES, name) || context.parentURL?.startsWith(HERE)) return next(specifier, context)
-  return { url: new URL(FILES[name], HERE).href, format: 'module', shortCircuit: true }
+  return { url: new URL(FILES[name], HERE).href, format: 'commonjs', shortCircuit: true }
 }

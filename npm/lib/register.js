@@ -7,15 +7,16 @@
 const Module = require('node:module')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
+const { isInternalThread } = require('node:worker_threads')
 
 const HERE = __dirname + path.sep
 
-/** Module's name → file of ours, without its extension. */
-const FILES = { tls: 'index', https: 'https', http2: 'http2' }
+/** Module's name → file of ours. `_tls_…` are names of old for parts of tls. */
+const FILES = { tls: 'index.js', _tls_common: 'index.js', _tls_wrap: 'index.js', https: 'https.js', http2: 'http2.js' }
 
-function fileFor (request, extension = '.js') {
+function fileFor (request) {
   const name = request.startsWith('node:') ? request.slice('node:'.length) : request
-  return Object.hasOwn(FILES, name) ? path.join(__dirname, FILES[name] + extension) : undefined
+  return Object.hasOwn(FILES, name) ? path.join(__dirname, FILES[name]) : undefined
 }
 
 // ---- require ----
@@ -42,9 +43,14 @@ if (builtin) {
 
 /** Sends the names of the modules to our files, but for our own imports. */
 function resolve (specifier, context, next) {
-  const file = context.parentURL?.startsWith(pathToFileURL(HERE).href) ? undefined : fileFor(specifier, '.mjs')
-  return file ? { url: pathToFileURL(file).href, format: 'module', shortCircuit: true } : next(specifier, context)
+  // `require` has been seen to above; `require.resolve` says what it always says.
+  const isOurs = context.parentURL?.startsWith(pathToFileURL(HERE).href) || context.conditions?.includes('require')
+  const file = isOurs ? undefined : fileFor(specifier)
+  return file ? { url: pathToFileURL(file).href, format: 'commonjs', shortCircuit: true } : next(specifier, context)
 }
 
-if (typeof Module.registerHooks === 'function') Module.registerHooks({ resolve })
-else Module.register('./register-hooks.mjs', pathToFileURL(__filename))
+// The thread that runs other loaders' hooks, where Node.js has one, asks for nothing of ours, and can do without.
+if (!isInternalThread) {
+  if (typeof Module.registerHooks === 'function') Module.registerHooks({ resolve })
+  else Module.register('./register-hooks.mjs', pathToFileURL(__filename))
+}

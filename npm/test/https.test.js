@@ -1,17 +1,15 @@
 'use strict'
 
-// nodetls/https, with itself, with Node.js's own, and with curl; and nodetls/register.
+// nodetls/https, with itself, with Node.js's own, and with curl.
 
-const { spawn, spawnSync } = require('node:child_process')
-const fs = require('node:fs')
+const { spawn } = require('node:child_process')
 const http = require('node:http')
 const builtin = require('node:https')
-const path = require('node:path')
 const tls = require('node:tls')
 const nodetls = require('..')
 const ours = require('../lib/https')
 const ours2 = require('../lib/http2')
-const { ca, certificate, directory } = require('./fixtures')
+const { ca, certificate } = require('./fixtures')
 const { assert, limited, once } = require('./world')
 
 const MISSING = (process.env.NODETLS_MISSING ?? '').split(',')
@@ -211,23 +209,4 @@ limited('an agent\'s names are Node.js\'s, and differ where trust or identity do
   const names = distinct.map((options) => new ours.Agent().getName({ ...common, ...options }))
   assert.strictEqual(new Set(names).size, distinct.length)
   assert.strictEqual(new ours.Agent().getName({ ...common, ...buf([1]) }), names[1])
-})
-
-limited('register puts the modules under programs, by require and by import', () => {
-  const register = path.join(__dirname, '..', 'lib', 'register.js')
-  const module = path.join(directory, 'program.mjs')
-  fs.writeFileSync(module, `
-    import tls, { connect } from 'node:tls'
-    import https, { Agent } from 'https'
-    import { createSecureServer } from 'node:http2'
-    import { createRequire } from 'node:module'
-    const require = createRequire(import.meta.url)
-    const ours = require(${JSON.stringify(path.join(__dirname, '..'))})
-    console.log(tls === ours, connect === ours.connect, Agent === https.Agent && new Agent() instanceof require('node:http').Agent, typeof createSecureServer, require('tls') === ours)`)
-  for (const [flag, file] of [['--import', module], ['--require', module]]) {
-    const { stdout, stderr } = spawnSync(process.execPath, [flag, register, file], { encoding: 'utf8' })
-    assert.strictEqual(stdout.trim(), 'true true true function true', stderr)
-  }
-  const code = `console.log(require('tls') === require(${JSON.stringify(path.join(__dirname, '..'))}), require('node:https').Agent === require('https').Agent)`
-  assert.strictEqual(spawnSync(process.execPath, ['--require', register, '-e', code], { encoding: 'utf8' }).stdout.trim(), 'true true')
 })

@@ -29,10 +29,14 @@ test('H02 the roots are frozen and always the same', () => {
   assert.throws(() => { nodetls.rootCertificates = [] }, TypeError)
 })
 
-test('the ES module has the same exports', async () => {
-  const module = await import('../lib/index.mjs')
-  assert.equal(module.default, nodetls)
-  for (const name of Object.keys(nodetls)) assert.equal(module[name], nodetls[name], name)
+test('`import` finds the same exports by name', async () => {
+  for (const [name, theirs] of [['index', builtin], ['https', require('node:https')], ['http2', require('node:http2')]]) {
+    const ours = require(`../lib/${name}`)
+    const module = await import(`../lib/${name}.js`)
+    assert.equal(module.default, ours)
+    for (const key of Object.keys({ ...ours, ...theirs })) assert.equal(module[key], ours[key], key)
+    for (const key of Object.keys(module)) assert.ok(['default', 'module.exports'].includes(key) || key in ours || !(key in theirs), key)
+  }
 })
 
 test('contexts can be made without new, as functions of old can', () => {
