@@ -73,6 +73,8 @@ function connect (...words) {
   setName(socket, options)
   if (options.session) socket.setSession(options.session)
   socket.on('secure', onSecure)
+  // A client's errors are the program's from the beginning.
+  socket._releaseControl()
   begin(socket, options)
   return socket
 }
@@ -131,7 +133,6 @@ function onSecure () {
   this.authorizationError = objection && (objection.code || objection.message)
   if (options.rejectUnauthorized && objection !== null) return this.destroy(objection)
   this.secureConnecting = false
-  this._releaseControl()
   this.emit('secureConnect')
   this[kIsVerified] = true
   const session = this[kPendingSession]

@@ -2,9 +2,12 @@
 
 // What a socket's options are for the addon's connection.
 
+const { createHash } = require('node:crypto')
+
 const native = require('./generated')
 const { convertALPNProtocols } = require('./alpn')
-const { wantsKeyLog } = require('./defaults')
+const { settings, wantsKeyLog } = require('./defaults')
+const { codes, translated } = require('./errors')
 const { wanted } = require('./questions')
 const { nativeContext } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
@@ -28,11 +31,39 @@ function serverName (socket) {
   return socket._servername ?? options.servername ?? socket._tlsOptions.servername ?? options.host ?? 'localhost'
 }
 
+/** Stands for a host whose name is none that TLS knows; it is never sent, and RFC 6761 keeps it free. */
+function standIn (host) {
+  return `${createHash('sha256').update(host).digest('hex').slice(0, 32)}.invalid`
+}
+
 function clientConnection (socket) {
+  const context = nativeContext(socket._tlsOptions, wantsKeyLog(socket))
+  const options = clientOptions(socket)
+  try {
+    return native.NativeConnection.client(context, options)
+  } catch (error) {
+    return native.NativeConnection.client(context, repaired(socket, options, error))
+  }
+}
+
+/** Options without what was refused, where Node.js would do without it, too. */
+function repaired (socket, options, error) {
+  const { session, ...others } = options
+  // A session that cannot be read is none.
+  if (error.native && session !== undefined) return others
+  if (error.code !== 'InvalidArg') throw error
+  if (options.sendServername) throw codes.ERR_INVALID_ARG_VALUE('options.servername', options.servername)
+  const connectOptions = socket[kConnectOptions] ?? {}
+  connectOptions.checkServerIdentity ??= settings.checkServerIdentity
+  return { ...options, servername: standIn(options.servername), skipNameCheck: true, questions: wanted(socket) }
+}
+
+/** Options of a client's connection for the addon. */
+function clientOptions (socket) {
   const options = socket._tlsOptions
   const connectOptions = socket[kConnectOptions] ?? options
   const name = serverName(socket)
-  return native.NativeConnection.client(nativeContext(options, wantsKeyLog(socket)), {
+  return {
     servername: name || 'localhost',
     // Node.js sends only what `servername` names.
     sendServername: Boolean(socket._servername ?? options.servername ?? connectOptions.servername),
@@ -44,7 +75,7 @@ function clientConnection (socket) {
     skipNameCheck: !socket[kConnectOptions] || typeof connectOptions.checkServerIdentity === 'function',
     minDHSize: connectOptions.minDHSize,
     questions: wanted(socket)
-  })
+  }
 }
 
 function serverConnection (socket) {
@@ -71,7 +102,7 @@ function serverOptions (options, questions) {
 
 /** The addon's connection for a socket. */
 function createConnection (socket) {
-  return socket._tlsOptions.isServer ? serverConnection(socket) : clientConnection(socket)
+  return translated(() => socket._tlsOptions.isServer ? serverConnection(socket) : clientConnection(socket))
 }
 
 module.exports = { createConnection, protocols, serverOptions }

@@ -137,6 +137,11 @@ const SAID_BY_OPENSSL = {
     library: 'x509 certificate routines',
     reason: 'key values mismatch'
   },
+  ERR_SSL_WRONG_SSL_VERSION: {
+    message: 'error:0A00010A:SSL routines::wrong ssl version',
+    library: 'SSL routines',
+    reason: 'wrong ssl version'
+  },
   ERR_SSL_NO_APPLICATION_PROTOCOL: {
     message: 'error:0A0000EB:SSL routines::no application protocol',
     library: 'SSL routines',

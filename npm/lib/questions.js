@@ -10,7 +10,7 @@ const { wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { isContext, secureContextOf } = require('./secure-context')
 const { kConnectOptions } = require('./symbols')
-const { validateObject, validateString } = require('./validators')
+const { validateBuffer, validateObject, validateString } = require('./validators')
 
 /** Questions that a server's events answer, and the options that stand for them. */
 const BY_EVENT = [['resumeSession', 'resumeSession'], ['newSession', 'newSession'], ['ocspRequest', 'OCSPRequest']]
@@ -170,13 +170,13 @@ function contextFor (server, servername) {
 function serverKey (result) {
   if (typeof result !== 'object') throw codes.ERR_INVALID_ARG_TYPE('ret', ['Object', 'Buffer', 'TypedArray', 'DataView'], result)
   const key = ArrayBuffer.isView(result) ? result : result.psk
-  return { key: limited(bytes(key, 'psk')), identity: null }
+  return { key: keyBytes(key), identity: null }
 }
 
 /** The key and identity of what a client's pskCallback has returned. */
 function clientKey (result) {
   validateObject(result, 'ret')
-  const key = limited(bytes(result.psk, 'psk'))
+  const key = keyBytes(result.psk)
   validateString(result.identity, 'identity')
   if (Buffer.byteLength(result.identity) > MAX_PSK_IDENTITY) {
     throw codes.ERR_INVALID_ARG_VALUE('identity', result.identity, `PSK identity exceeds ${MAX_PSK_IDENTITY} bytes`)
@@ -184,8 +184,10 @@ function clientKey (result) {
   return { key, identity: result.identity }
 }
 
-/** The key itself does not show in the error. */
-function limited (key) {
+/** Bytes only: text would more often be hexadecimal than a key. The key itself does not show in the error. */
+function keyBytes (value) {
+  validateBuffer(value, 'psk')
+  const key = bytes(value, 'psk')
   if (key.length > MAX_PSK) throw codes.ERR_INVALID_ARG_VALUE('psk', key.length, `Pre-shared key exceeds ${MAX_PSK} bytes`)
   return key
 }

@@ -7,7 +7,7 @@ const { X509Certificate } = require('node:crypto')
 const { peerCertificateObject, certificateObject } = require('./certificates')
 const { wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
-const { validateBuffer, validateFunction, validateNumber, validateObject, validateString, validateUint32 } = require('./validators')
+const { validateBuffer, validateFunction, validateInt32, validateObject, validateString, validateUint32 } = require('./validators')
 const { SecureContext, createSecureContext } = require('./secure-context')
 const { checkSession } = require('./socket-options')
 const { kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
@@ -15,9 +15,22 @@ const { kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
 /** The addon's connection while the socket is alive, or null. */
 const connectionOf = (socket) => socket.destroyed ? null : socket[kNative]
 
+/** What the connection says; a socket without one has nothing to tell yet, and one that is destroyed gives null. */
+function fact (socket, ask, nothing) {
+  if (socket.destroyed) return null
+  return (socket[kNative] && ask(socket[kNative])) ?? nothing
+}
+
+/** The socket's own certificate in DER: the connection's, or the one that its context would show. */
+function ownCertificate (socket) {
+  if (socket[kNative]) return socket[kNative].certificate()
+  const { secureContext } = socket._tlsOptions
+  return (secureContext.context ?? secureContext).getCertificate()
+}
+
 const methods = {
   getCipher () {
-    return connectionOf(this)?.cipher() ?? (this.destroyed ? null : undefined)
+    return fact(this, (connection) => connection.cipher())
   },
 
   getProtocol () {
@@ -27,47 +40,48 @@ const methods = {
   },
 
   getEphemeralKeyInfo () {
-    const connection = connectionOf(this)
-    if (connection === null || this._tlsOptions.isServer) return null
-    return connection.ephemeralKeyInfo() ?? {}
+    if (this._tlsOptions.isServer) return null
+    const info = fact(this, (connection) => connection.ephemeralKeyInfo(), {})
+    // A key encapsulation has no size, as in Node.js.
+    if (info?.type === 'TLSGroup') info.size = undefined
+    return info
   },
 
   getFinished () {
-    return connectionOf(this)?.finished() ?? undefined
+    return fact(this, (connection) => connection.finished())
   },
 
   getPeerFinished () {
-    return connectionOf(this)?.peerFinished() ?? undefined
+    return fact(this, (connection) => connection.peerFinished())
   },
 
   getSession () {
-    return connectionOf(this)?.session() ?? undefined
+    return fact(this, (connection) => connection.session())
   },
 
   getTLSTicket () {
-    return connectionOf(this)?.sessionTicket() ?? undefined
+    return fact(this, (connection) => connection.sessionTicket())
   },
 
   isSessionReused () {
-    return connectionOf(this)?.isSessionReused() ?? false
+    return fact(this, (connection) => connection.isSessionReused(), false)
   },
 
   getSharedSigalgs () {
-    return connectionOf(this)?.sharedSigalgs() ?? null
+    return fact(this, (connection) => connection.sharedSigalgs(), [])
   },
 
   getPeerCertificate (detailed) {
-    const connection = connectionOf(this)
-    if (connection === null) return null
-    const chain = detailed && connection.peerCertificateChain ? connection.peerCertificateChain() : connection.peerCertificates()
-    return chain.length === 0 ? {} : peerCertificateObject(chain, Boolean(detailed))
+    const isDetailed = detailed === true
+    const chain = fact(this, (connection) => isDetailed ? connection.peerCertificateChain() : connection.peerCertificates(), [])
+    if (chain === null) return null
+    return chain.length === 0 ? {} : peerCertificateObject(chain, isDetailed)
   },
 
   getCertificate () {
-    const connection = connectionOf(this)
-    if (connection === null) return null
-    const der = connection.certificate()
-    return der === null ? {} : certificateObject(der)
+    if (this.destroyed) return null
+    const der = ownCertificate(this)
+    return der ? certificateObject(der) : {}
   },
 
   getPeerX509Certificate () {
@@ -76,7 +90,7 @@ const methods = {
   },
 
   getX509Certificate () {
-    const der = connectionOf(this)?.certificate()
+    const der = this.destroyed ? null : ownCertificate(this)
     return der ? new X509Certificate(der) : undefined
   },
 
@@ -93,7 +107,7 @@ const methods = {
   },
 
   setMaxSendFragment (size) {
-    validateNumber(size, 'size')
+    validateInt32(size, 'size')
     return connectionOf(this)?.setMaxSendFragment(size) ?? false
   },
 

@@ -70,7 +70,7 @@ function prepare (socket, tlsOptions) {
   socket.alpnProtocol = null
   socket.authorized = false
   socket.authorizationError = null
-  socket.server = tlsOptions.server ?? null
+  socket.server = tlsOptions.server
   socket.ssl = null
   socket[kConnectOptions] ??= null
   socket[kNative] = null
@@ -115,7 +115,11 @@ prototype._carry = function (stream, slot) {
   // Once the stream is gone, so is this.
   stream.on('error', (error) => this._streamFailed(error))
   if (stream.connecting) {
-    stream.once('connect', () => this._begin(slot))
+    stream.once('connect', () => {
+      // One that was given; of our own it has been told already.
+      if (slot === undefined && !this.destroyed) this.emit('connect')
+      this._begin(slot)
+    })
     // From the handshake on the engine hears of it.
     stream.once('close', () => { if (!this[kEngine]) this.destroy() })
     return

@@ -47,7 +47,7 @@ pub struct NativeCipher {
 /// The key agreement as `getEphemeralKeyInfo()` gives it.
 #[napi(object)]
 pub struct NativeEphemeralKey {
-    /// `DH`, `ECDH`, or the name of a key encapsulation.
+    /// `DH`, `ECDH`, or `TLSGroup` for a key encapsulation.
     #[napi(js_name = "type")]
     pub kind: String,
     /// The group.
@@ -449,7 +449,16 @@ impl NativeConnection {
     /// The key agreement.
     #[napi]
     pub fn ephemeral_key_info(&self) -> Option<NativeEphemeralKey> {
-        ephemeral_key(self.lock().ephemeral_key()?)
+        let connection = self.lock();
+        match connection.ephemeral_key() {
+            Some(key) => ephemeral_key(key),
+            // Of a key encapsulation there is only the name.
+            None => Some(NativeEphemeralKey {
+                kind: "TLSGroup".to_owned(),
+                name: Some(connection.group_name()?),
+                size: None,
+            }),
+        }
     }
 
     /// The protocol that was agreed on.
