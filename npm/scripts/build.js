@@ -3,7 +3,7 @@
 //   node scripts/build.js [--debug]
 'use strict'
 
-const { execFileSync } = require('node:child_process')
+const { execFileSync, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { platformName } = require('../lib/generated/platform')
@@ -24,4 +24,11 @@ const place = path.join(__dirname, '..', 'lib', 'generated', `nodetls.${platform
 // A new file rather than new contents: a process that has the old one loaded goes on with that.
 const fresh = `${place}.${process.pid}`
 fs.copyFileSync(built, fresh)
+if (!debug) strip(fresh)
 fs.renameSync(fresh, place)
+
+/** Names that nobody asks for are an eighth of the file. Where there is no such program they stay. */
+function strip (file) {
+  const flag = { linux: '--strip-unneeded', darwin: '-x' }[process.platform]
+  if (flag) spawnSync('strip', [flag, file])
+}

@@ -47,10 +47,14 @@ interface Beyond {
   sign?(request: SignRequest): Awaitable<NodeJS.ArrayBufferView>
 }
 
-export interface TlsOptions extends Omit<tls.TlsOptions, 'pskCallback'>, Beyond {
+export interface TlsOptions extends Omit<tls.TlsOptions, 'pskCallback' | 'SNICallback' | 'ALPNCallback'>, Beyond {
   externalKey?: boolean | undefined
   /** Looks at a client before anything is decided; `false` refuses it. */
   onClientHello?(hello: ClientHello): Awaitable<boolean | void>
+  /** May return a promise, and then needs no callback. */
+  SNICallback?(servername: string, callback: (error: Error | null, context?: tls.SecureContext) => void): Awaitable<tls.SecureContext | null | undefined | void>
+  /** May return a promise. */
+  ALPNCallback?(offer: { servername: string; protocols: string[] }): Awaitable<string | undefined>
   /** As the event of that name, answered by what it returns. */
   resumeSession?(sessionId: Buffer): Awaitable<Buffer | null | undefined>
   newSession?(sessionId: Buffer, session: Buffer): Awaitable<void>

@@ -13,8 +13,16 @@ function load () {
   try {
     return require(`nodetls-${name}`)
   } catch (cause) {
-    throw new Error(`nodetls has no binary for ${name}; \`npm run build\` makes one (it needs Rust and a C compiler)`, { cause })
+    // A package that is there and does not load has its own say.
+    if (cause.code !== 'MODULE_NOT_FOUND' || !cause.message.includes(`'nodetls-${name}'`)) throw cause
+    throw Object.assign(new Error(`nodetls has no binary for ${name}: ${advice(name, local)}`, { cause }), { code: 'MODULE_NOT_FOUND' })
   }
+}
+
+function advice (name, local) {
+  if (fs.existsSync(path.join(__dirname, '..', '..', 'scripts', 'build.js'))) return '`npm run build` makes it (Rust and a C compiler are needed)'
+  return `the package nodetls-${name} is not installed (were optional dependencies left out?). ` +
+    `Without it, build the addon in nodetls's repository by \`npm run build\` and put it at ${local}`
 }
 
 module.exports = load()

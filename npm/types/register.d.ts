@@ -1,0 +1,2 @@
+// It is there for what it does.
+export {}
