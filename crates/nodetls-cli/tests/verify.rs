@@ -119,6 +119,33 @@ fn each_request_is_answered_in_order_with_its_stage_and_code() {
 }
 
 #[test]
+fn members_that_cannot_be_read_leave_the_others_as_they_are() {
+    let [root, leaf] = chain();
+    let good = request("a", &root, &leaf).to_string();
+    let and = |members: &str| format!("{},{members}}}", good.strip_suffix('}').unwrap());
+    let deep = format!(r#""x":{}{}"#, "[".repeat(10_000), "]".repeat(10_000));
+    for (line, expected) in [
+        (and(r#""x":1e999"#), r#""accept","stage":null,"code":null}"#),
+        (and(r#""x":"\ud800""#), r#""accept","stage":null,"code":null}"#),
+        (and(&deep), r#""accept","stage":null,"code":null}"#),
+        (and(r#""max_depth":1.0"#), r#""accept","stage":null,"code":null}"#),
+        (and(r#""max_depth":1e300"#), r#""accept","stage":null,"code":null}"#),
+        (and(r#""max_depth":1e999"#), r#""reject","stage":"parse","code":"ERR_INVALID_ARG_VALUE"}"#),
+        (and(r#""max_depth":0.5"#), r#""reject","stage":"parse","code":"ERR_INVALID_ARG_VALUE"}"#),
+        (
+            and(r#""name":{"kind":"dns","value":"\ud800"}"#),
+            r#""reject","stage":"parse","code":"ERR_INVALID_ARG_VALUE"}"#,
+        ),
+    ] {
+        let ended = run(&["verify", "--json"], line.as_bytes()).succeeded();
+        assert_eq!(
+            String::from_utf8(ended.stdout).unwrap(),
+            format!(r#"{{"id":"a","verdict":{expected}"#) + "\n"
+        );
+    }
+}
+
+#[test]
 fn an_answer_comes_before_the_next_request() {
     let [root, leaf] = chain();
     let mut verifier = Running::spawn(&mut nodetls(&["verify", "--json"]), Input::Open);

@@ -1,11 +1,13 @@
 //! `verify --json`: one request a line on standard input, one answer a line on standard output.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::panic::catch_unwind;
 
 use nodetls::{Error, IdentityMismatch, Purpose, ServerName, VerifyRequest, verify_chain};
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::time;
 use crate::failure::Failure;
@@ -37,6 +39,22 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
     Ok(Some(None))
 }
 
+/// A request's members as they came: one that is not known may be whatever it likes, and one that cannot be read leaves
+/// the others, the `id` above all, as they are.
+struct Members(BTreeMap<String, Box<RawValue>>);
+
+impl Members {
+    fn of(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok().map(Self)
+    }
+
+    /// Null where there is none.
+    fn get(&self, name: &str) -> Result<Value, Rejection> {
+        let value = self.0.get(name).map(|raw| serde_json::from_str(raw.get()));
+        value.transpose().map(Option::unwrap_or_default).map_err(|_| Rejection::invalid())
+    }
+}
+
 /// Where a chain was refused, and the code of it.
 struct Rejection {
     stage: &'static str,
@@ -65,11 +83,10 @@ impl From<Error> for Rejection {
 }
 
 fn answer(line: Option<&[u8]>, strict: bool) -> String {
-    let parsed = line.and_then(|line| serde_json::from_slice(line).ok());
-    let Some(Value::Object(members)) = parsed else {
+    let Some(members) = line.and_then(Members::of) else {
         return answer_line(&Value::Null, Err(Rejection::invalid()));
     };
-    let id = members.get("id").filter(|id| id.is_string()).cloned().unwrap_or_default();
+    let id = members.get("id").ok().filter(Value::is_string).unwrap_or_default();
     // One request must not end the others, even if it meets a bug.
     let verdict = catch_unwind(|| verdict(&members, strict));
     answer_line(&id, verdict.unwrap_or_else(|_| Err(Rejection::new("chain", "ERR_INTERNAL_ASSERTION"))))
@@ -84,17 +101,17 @@ fn answer_line(id: &Value, verdict: Result<(), Rejection>) -> String {
     format!(r#"{{"id":{id},"verdict":"{verdict}","stage":{stage},"code":{code}}}"#)
 }
 
-fn verdict(members: &Map<String, Value>, strict: bool) -> Result<(), Rejection> {
-    let name = name(members.get("name"))?;
+fn verdict(members: &Members, strict: bool) -> Result<(), Rejection> {
+    let name = name(&members.get("name")?)?;
     let request = VerifyRequest {
-        leaf: text(members.get("leaf"))?,
-        intermediates: texts(members.get("intermediates"))?,
-        roots: Some(texts(members.get("roots"))?),
-        crl: texts(members.get("crls"))?,
-        purpose: purpose(members.get("purpose"))?,
+        leaf: text(&members.get("leaf")?)?,
+        intermediates: texts(&members.get("intermediates")?)?,
+        roots: Some(texts(&members.get("roots")?)?),
+        crl: texts(&members.get("crls")?)?,
+        purpose: purpose(&members.get("purpose")?)?,
         server_name: name.clone().flatten(),
-        time: optional(members.get("time"), |value| value.as_str().and_then(time))?,
-        max_depth: optional(members.get("max_depth"), depth)?,
+        time: optional(&members.get("time")?, |value| value.as_str().and_then(time))?,
+        max_depth: optional(&members.get("max_depth")?, depth)?,
         strict,
         ..VerifyRequest::default()
     };
@@ -106,26 +123,25 @@ fn verdict(members: &Map<String, Value>, strict: bool) -> Result<(), Rejection> 
 }
 
 fn optional<'a, T>(
-    value: Option<&'a Value>,
+    value: &'a Value,
     parse: impl FnOnce(&'a Value) -> Option<T>,
 ) -> Result<Option<T>, Rejection> {
     match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => parse(value).map(Some).ok_or_else(Rejection::invalid),
+        Value::Null => Ok(None),
+        value => parse(value).map(Some).ok_or_else(Rejection::invalid),
     }
 }
 
-fn text(value: Option<&Value>) -> Result<Vec<u8>, Rejection> {
-    value.and_then(Value::as_str).map(|text| text.as_bytes().to_vec()).ok_or_else(Rejection::invalid)
+fn text(value: &Value) -> Result<Vec<u8>, Rejection> {
+    value.as_str().map(|text| text.as_bytes().to_vec()).ok_or_else(Rejection::invalid)
 }
 
-fn texts(value: Option<&Value>) -> Result<Vec<Vec<u8>>, Rejection> {
-    let list = optional(value, Value::as_array)?;
-    list.into_iter().flatten().map(|entry| text(Some(entry))).collect()
+fn texts(value: &Value) -> Result<Vec<Vec<u8>>, Rejection> {
+    optional(value, Value::as_array)?.into_iter().flatten().map(text).collect()
 }
 
-fn purpose(value: Option<&Value>) -> Result<Purpose, Rejection> {
-    match value.and_then(Value::as_str) {
+fn purpose(value: &Value) -> Result<Purpose, Rejection> {
+    match value.as_str() {
         Some("server") => Ok(Purpose::Server),
         Some("client") => Ok(Purpose::Client),
         _ => Err(Rejection::invalid()),
@@ -134,11 +150,15 @@ fn purpose(value: Option<&Value>) -> Result<Purpose, Rejection> {
 
 /// More than OpenSSL's own limit changes nothing.
 fn depth(value: &Value) -> Option<u32> {
-    value.as_u64().map(|depth| u32::try_from(depth).unwrap_or(u32::MAX))
+    let whole = |number: f64| number >= 0.0 && number.fract() == 0.0;
+    match value.as_u64() {
+        Some(depth) => Some(u32::try_from(depth).unwrap_or(u32::MAX)),
+        None => value.as_f64().filter(|number| whole(*number)).map(|number| number as u32),
+    }
 }
 
 /// `Some(None)` is a name that no certificate is for.
-fn name(value: Option<&Value>) -> Result<Option<Option<ServerName>>, Rejection> {
+fn name(value: &Value) -> Result<Option<Option<ServerName>>, Rejection> {
     optional(value, |value| {
         let name = ServerName::parse(value.get("value")?.as_str()?).ok();
         match value.get("kind")?.as_str()? {
