@@ -271,6 +271,7 @@ unsafe fn settings_of(ctx: *mut X509_STORE_CTX, ssl: *mut SSL) -> VerifySettings
         purpose: if is_server { Purpose::Client } else { Purpose::Server },
         security_level: level.unsigned_abs(),
         time: None,
+        is_past_second: false,
         max_depth: u32::try_from(depth).ok(),
         flags,
     }

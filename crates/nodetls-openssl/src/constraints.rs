@@ -21,6 +21,8 @@ pub(crate) const MAX_COMPARISONS: usize = 1 << 20;
 pub(crate) struct NameConstraints {
     pub(crate) permitted: Vec<AlternativeName>,
     pub(crate) excluded: Vec<AlternativeName>,
+    /// Neither list is there, or one of them without an element.
+    pub(crate) is_empty: bool,
 }
 
 /// The first certificate of a chain (the leaf first) whose names an authority above it does not allow.
@@ -72,6 +74,10 @@ impl Names {
 
 impl NameConstraints {
     fn check(&self, names: &Names, budget: &mut usize) -> Result<(), i32> {
+        // It may be meant to permit nothing, to exclude nothing, or neither.
+        if self.is_empty {
+            return Err(X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX);
+        }
         let subtrees = self.permitted.iter().chain(&self.excluded);
         if names.has_ip && subtrees.filter_map(ip_subtree).any(|subtree| !is_prefix(subtree)) {
             return Err(X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX);
@@ -164,7 +170,8 @@ mod tests {
 
     fn check(permitted: &[&str], excluded: &[&str], name: &str) -> Result<(), i32> {
         let dns = |names: &[&str]| names.iter().map(|name| AlternativeName::Dns((*name).into())).collect();
-        let constraints = NameConstraints { permitted: dns(permitted), excluded: dns(excluded) };
+        let constraints =
+            NameConstraints { permitted: dns(permitted), excluded: dns(excluded), is_empty: false };
         let names = Names { dns: vec![normal(name.as_bytes())], has_ip: false };
         constraints.check(&names, &mut 100)
     }
@@ -232,8 +239,8 @@ mod tests {
 
     #[test]
     fn the_number_of_comparisons_is_bounded() {
-        let constraints =
-            NameConstraints { permitted: Vec::new(), excluded: vec![AlternativeName::Dns(b"a".into()); 9] };
+        let excluded = vec![AlternativeName::Dns(b"a".into()); 9];
+        let constraints = NameConstraints { excluded, ..NameConstraints::default() };
         let names = Names { dns: vec![b"b".to_vec(); 9], has_ip: false };
         let mut budget = 100;
         assert_eq!(constraints.check(&names, &mut budget), Ok(()));

@@ -1,15 +1,62 @@
 //! What binds a certificate to those above it: names, keys, signatures, constraints.
 
 use std::cmp::Ordering;
+use std::ptr::NonNull;
 
 use foreign_types::ForeignTypeRef;
 use libc::c_int;
-use openssl::asn1::{Asn1Time, Asn1TimeRef};
+use openssl::asn1::{Asn1StringRef, Asn1Time, Asn1TimeRef};
 use openssl_sys::{NID_inhibit_any_policy, NID_name_constraints, NID_policy_constraints};
 
 use crate::certificate::alternative_name;
 use crate::constraints::NameConstraints;
-use crate::{AlternativeName, Certificate, ErrorStack, sys};
+use crate::{AlternativeName, Certificate, ErrorStack, Purpose, VerifySettings, sys};
+
+/// `SSL_CTX_set_security_level(3)`: bits of security that each level asks for.
+const SECURITY_BITS: [u32; 6] = [0, 80, 112, 128, 192, 256];
+
+/// Name constraints that are OpenSSL's.
+pub(crate) struct Subtrees(NonNull<sys::NAME_CONSTRAINTS>);
+
+impl Subtrees {
+    fn lists(&self) -> [*mut openssl_sys::OPENSSL_STACK; 2] {
+        // SAFETY: the structure is ours and alive.
+        let sys::NAME_CONSTRAINTS { permitted, excluded } = unsafe { self.0.read() };
+        [permitted, excluded]
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        // SAFETY: each is null or a live stack.
+        self.lists().into_iter().filter_map(|list| unsafe { count(list) }).map(|count| count as usize).sum()
+    }
+
+    /// Whether OpenSSL finds that they allow the certificate's names, but for a common name.
+    pub(crate) fn allow(&self, certificate: &Certificate) -> bool {
+        ErrorStack::clear();
+        // SAFETY: both are alive.
+        let verdict = unsafe { sys::NAME_CONSTRAINTS_check(certificate.x509().as_ptr(), self.0.as_ptr()) };
+        ErrorStack::clear();
+        verdict == openssl_sys::X509_V_OK
+    }
+
+    fn to_constraints(&self) -> NameConstraints {
+        let lists = self.lists();
+        // RFC 5280 §4.2.1.10: one of the two must be there, and neither is without subtrees.
+        // SAFETY: each is null or a live stack.
+        let counts = lists.map(|list| unsafe { count(list) });
+        let is_empty = counts.contains(&Some(0)) || counts == [None; 2];
+        // SAFETY: each is null or a stack of subtrees, and alive.
+        let [permitted, excluded] = lists.map(|list| unsafe { bases(list) });
+        NameConstraints { permitted, excluded, is_empty }
+    }
+}
+
+impl Drop for Subtrees {
+    fn drop(&mut self) {
+        // SAFETY: the structure is ours and not used again.
+        unsafe { sys::NAME_CONSTRAINTS_free(self.0.as_ptr()) };
+    }
+}
 
 impl Certificate {
     /// Whether subject and issuer are the same name.
@@ -54,25 +101,64 @@ impl Certificate {
 
     /// The name constraints; `None` without the extension. One that cannot be read is OpenSSL's to refuse.
     pub(crate) fn name_constraints(&self) -> Option<NameConstraints> {
-        let raw = self.extension(NID_name_constraints)?.cast::<sys::NAME_CONSTRAINTS>();
-        // SAFETY: for this extension OpenSSL returns this structure, which is ours.
-        let sys::NAME_CONSTRAINTS { permitted, excluded } = unsafe { raw.read() };
-        // SAFETY: null or a stack of subtrees that lives as long as the structure.
-        let permitted = unsafe { bases(permitted) };
-        // SAFETY: as above.
-        let excluded = unsafe { bases(excluded) };
-        // SAFETY: the structure is ours and not used again.
-        unsafe { sys::NAME_CONSTRAINTS_free(raw) };
-        Some(NameConstraints { permitted, excluded })
+        self.subtrees().map(|subtrees| subtrees.to_constraints())
     }
 
-    /// Whether an extension occurs twice, which RFC 5280 §4.2 forbids: who reads one may miss what the other says.
-    pub(crate) fn repeats_an_extension(&self) -> bool {
+    /// The name constraints as OpenSSL has them.
+    pub(crate) fn subtrees(&self) -> Option<Subtrees> {
+        NonNull::new(self.extension(NID_name_constraints)?.cast()).map(Subtrees)
+    }
+
+    /// Whether nothing in the certificate itself, but its names and validity, keeps it from being an intermediate.
+    pub(crate) fn may_issue(&self, settings: &VerifySettings) -> bool {
+        ErrorStack::clear();
+        let purpose = match settings.purpose {
+            Purpose::Server => openssl_sys::X509_PURPOSE_SSL_SERVER,
+            Purpose::Client => openssl_sys::X509_PURPOSE_SSL_CLIENT,
+        };
+        // SAFETY: the certificate is alive; so for the next. 1 asks about an authority.
+        let serves = unsafe { sys::X509_check_purpose(self.x509().as_ptr(), purpose, 1) } == 1;
+        // SAFETY: as above. Other answers than 1 are for roots.
+        let is_authority = unsafe { sys::X509_check_ca(self.x509().as_ptr()) } == 1;
+        let level = usize::try_from(settings.security_level).unwrap_or(usize::MAX);
+        let needed = SECURITY_BITS[level.min(SECURITY_BITS.len() - 1)];
+        let key = self.x509().public_key().map_or(0, |key| key.security_bits());
+        let may = serves && is_authority && key >= needed && self.signature_security_bits() >= needed;
+        ErrorStack::clear();
+        may
+    }
+
+    fn signature_security_bits(&self) -> u32 {
+        let (mut bits, none) = (-1, std::ptr::null_mut());
+        // SAFETY: the certificate is alive, the out parameter is ours, and the others may be null.
+        unsafe {
+            sys::X509_get_signature_info(
+                self.x509().as_ptr(),
+                none,
+                none,
+                &raw mut bits,
+                std::ptr::null_mut(),
+            )
+        };
+        u32::try_from(bits).unwrap_or(0)
+    }
+
+    /// The bytes of the public key, without its algorithm.
+    pub(crate) fn key_bytes(&self) -> &[u8] {
         // SAFETY: the certificate is alive.
-        let count = unsafe { openssl_sys::X509_get_ext_count(self.x509().as_ptr()) };
-        let mut identifiers: Vec<String> = (0..count).filter_map(|index| self.extension_id(index)).collect();
-        identifiers.sort_unstable();
-        identifiers.windows(2).any(|pair| pair[0] == pair[1])
+        let bits = unsafe { sys::X509_get0_pubkey_bitstr(self.x509().as_ptr()) };
+        if bits.is_null() {
+            return &[];
+        }
+        // SAFETY: not null, lives as long as the certificate, and a bit string is a string.
+        unsafe { Asn1StringRef::from_ptr(bits.cast()) }.as_slice()
+    }
+
+    /// How many bytes the certificate has.
+    pub(crate) fn der_length(&self) -> usize {
+        // SAFETY: the certificate is alive; null asks for the length alone.
+        let length = unsafe { openssl_sys::i2d_X509(self.x509().as_ptr(), std::ptr::null_mut()) };
+        usize::try_from(length).unwrap_or(usize::MAX)
     }
 
     /// Whether it says that chains need certificate policies, or which do not count (RFC 5280 §4.2.1.11, §4.2.1.14).
@@ -84,18 +170,6 @@ impl Certificate {
         // SAFETY: the certificate is alive; -1 begins the search at its first extension.
         unsafe { openssl_sys::X509_get_ext_by_NID(self.x509().as_ptr(), nid, -1) >= 0 }
     }
-
-    fn extension_id(&self, index: c_int) -> Option<String> {
-        // SAFETY: the certificate is alive; an index out of range gives null.
-        let extension = unsafe { openssl_sys::X509_get_ext(self.x509().as_ptr(), index) };
-        if extension.is_null() {
-            return None;
-        }
-        // SAFETY: the extension lives as long as the certificate.
-        let object = unsafe { openssl_sys::X509_EXTENSION_get_object(extension) };
-        // SAFETY: an extension always has an object.
-        Some(crate::details::dotted(unsafe { openssl::asn1::Asn1ObjectRef::from_ptr(object) }))
-    }
 }
 
 fn same(compared: Result<Ordering, openssl::error::ErrorStack>) -> bool {
@@ -106,11 +180,21 @@ fn is_at_most(a: &Asn1TimeRef, b: &Asn1TimeRef) -> bool {
     a.compare(b).is_ok_and(Ordering::is_le)
 }
 
+/// The number of elements; `None` for no stack.
+///
+/// # Safety
+/// `stack` must be null or a live stack.
+unsafe fn count(stack: *mut openssl_sys::OPENSSL_STACK) -> Option<c_int> {
+    // SAFETY: null gives -1, and otherwise the stack is alive by the caller's promise.
+    let count = unsafe { openssl_sys::OPENSSL_sk_num(stack) };
+    (count >= 0).then_some(count)
+}
+
 /// # Safety
 /// `subtrees` must be null or a live stack of `GENERAL_SUBTREE`.
 unsafe fn bases(subtrees: *mut openssl_sys::OPENSSL_STACK) -> Vec<AlternativeName> {
-    // SAFETY: null gives -1, and otherwise the stack is alive by the caller's promise.
-    let count = unsafe { openssl_sys::OPENSSL_sk_num(subtrees) };
+    // SAFETY: the caller's promise.
+    let count = unsafe { count(subtrees) }.unwrap_or_default();
     let base = |index| {
         // SAFETY: the index is within the stack.
         let subtree =

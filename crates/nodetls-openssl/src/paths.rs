@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use crate::{Certificate, TrustStore, VerifyReport};
+use crate::issuance::Subtrees;
+use crate::{Certificate, TrustStore, VerifyReport, VerifySettings};
 
 /// Signatures that are checked at most.
 const MAX_SIGNATURES: usize = 100;
@@ -18,12 +19,21 @@ const MAX_LENGTH: usize = 12;
 const MAX_PRESENTED: usize = 256;
 /// Steps upwards, each of which looks at all candidates.
 const MAX_STEPS: usize = 256;
+/// Bytes of certificates, times subtrees that they are held against.
+const MAX_CONSTRAINED: usize = 1 << 22;
 
 /// Who may issue.
 pub(crate) struct Candidates<'a> {
     leaf: &'a Certificate,
-    /// With whether it is an anchor.
-    issuers: Vec<(&'a Certificate, bool)>,
+    issuers: Vec<Issuer<'a>>,
+}
+
+struct Issuer<'a> {
+    certificate: &'a Certificate,
+    is_anchor: bool,
+    /// The first issuer with the same key.
+    key: usize,
+    subtrees: Option<Subtrees>,
 }
 
 /// What is left of the bounds, and what is known already.
@@ -31,30 +41,35 @@ pub(crate) struct Candidates<'a> {
 struct Effort {
     steps: usize,
     judged: usize,
-    /// Whether the key of the second has signed the first. The leaf is the certificate after the last.
+    constrained: usize,
+    /// Whether a certificate has been signed with a key. The leaf is the certificate after the last.
     signatures: HashMap<(usize, usize), bool>,
+    /// Whether the names of a certificate are in the subtrees of an issuer.
+    names: HashMap<(usize, usize), bool>,
 }
 
 impl<'a> Candidates<'a> {
-    /// Those that are valid at this time; no chain with another one is acceptable.
+    /// Those that are valid at this time and may issue: no chain with another one is acceptable.
     pub(crate) fn new(
         leaf: &'a Certificate,
         presented: &'a [Certificate],
         trust: &'a TrustStore,
-        time: Option<i64>,
+        settings: &VerifySettings,
     ) -> Self {
         let anchors = trust.certificates();
-        let mut issuers: Vec<_> = anchors.iter().map(|anchor| (anchor, true)).collect();
+        let mut known: Vec<_> = anchors.iter().map(|anchor| (anchor, true)).collect();
         for certificate in presented.iter().take(MAX_PRESENTED) {
-            if certificate != leaf && !issuers.iter().any(|(known, _)| *known == certificate) {
-                issuers.push((certificate, false));
+            if certificate != leaf && !known.iter().any(|(known, _)| *known == certificate) {
+                known.push((certificate, false));
             }
         }
-        issuers.retain(|(issuer, _)| issuer.is_current(time));
-        if !leaf.is_current(time) {
-            issuers.clear();
+        if !leaf.is_current(settings.time) {
+            known.clear();
         }
-        Self { leaf, issuers }
+        known.retain(|(issuer, is_anchor)| {
+            issuer.is_current(settings.time) && (*is_anchor || issuer.may_issue(settings))
+        });
+        Self { leaf, issuers: issuers(known) }
     }
 
     /// The first chain that `accept` accepts; it is given the issuers, the leaf's own first and an anchor last.
@@ -94,38 +109,74 @@ impl<'a> Candidates<'a> {
         None
     }
 
-    /// Whether the candidate has issued the last certificate of the path, and stands for none that is in it already.
+    /// Whether the candidate has issued the last certificate of the path, stands for none that is in it already, and
+    /// allows the names below.
     fn continues(&self, path: &[usize], candidate: usize, effort: &mut Effort) -> bool {
         let subject = path.last().copied().unwrap_or(self.issuers.len());
-        let (issuer, _) = self.issuers[candidate];
+        let issuer = self.issuers[candidate].certificate;
         self.certificate(subject).is_issued_by(issuer)
             && !path.iter().any(|below| self.certificate(*below).is_twin_of(issuer))
             && self.has_signed(subject, candidate, effort)
+            && self.allows(path, candidate, effort)
     }
 
     fn has_signed(&self, subject: usize, issuer: usize, effort: &mut Effort) -> bool {
-        if let Some(known) = effort.signatures.get(&(subject, issuer)) {
+        let made = (subject, self.issuers[issuer].key);
+        if let Some(known) = effort.signatures.get(&made) {
             return *known;
         }
         if effort.signatures.len() >= MAX_SIGNATURES {
             return false;
         }
         let signed = self.certificate(subject).is_signed_by(self.certificate(issuer));
-        effort.signatures.insert((subject, issuer), signed);
+        effort.signatures.insert(made, signed);
         signed
+    }
+
+    fn allows(&self, path: &[usize], issuer: usize, effort: &mut Effort) -> bool {
+        let Some(subtrees) = &self.issuers[issuer].subtrees else { return true };
+        // RFC 5280 §6.1.3 (b): what an authority has issued to itself is exempt, unless it is the last.
+        let bound = path.iter().filter(|below| !self.certificate(**below).is_self_issued());
+        bound.chain([&self.issuers.len()]).all(|below| self.allows_names(*below, issuer, subtrees, effort))
+    }
+
+    /// What it would take too long to find out is left to the judgement.
+    fn allows_names(&self, below: usize, issuer: usize, subtrees: &Subtrees, effort: &mut Effort) -> bool {
+        if let Some(known) = effort.names.get(&(below, issuer)) {
+            return *known;
+        }
+        let certificate = self.certificate(below);
+        let cost = certificate.der_length().saturating_mul(subtrees.count());
+        if cost > MAX_CONSTRAINED - effort.constrained {
+            return true;
+        }
+        effort.constrained += cost;
+        let allowed = subtrees.allow(certificate);
+        effort.names.insert((below, issuer), allowed);
+        allowed
     }
 
     /// An anchor that answers to nobody ends a chain. Others are trusted too, but OpenSSL goes on from there.
     fn ends_with(&self, candidate: usize) -> bool {
-        let (certificate, is_anchor) = self.issuers[candidate];
+        let Issuer { certificate, is_anchor, .. } = self.issuers[candidate];
         is_anchor && certificate.is_self_issued()
     }
 
     fn certificate(&self, index: usize) -> &Certificate {
-        self.issuers.get(index).map_or(self.leaf, |(certificate, _)| certificate)
+        self.issuers.get(index).map_or(self.leaf, |issuer| issuer.certificate)
     }
 
     fn certificates(&self, path: &[usize]) -> Vec<Certificate> {
         path.iter().map(|index| self.certificate(*index).clone()).collect()
     }
+}
+
+fn issuers(certificates: Vec<(&Certificate, bool)>) -> Vec<Issuer<'_>> {
+    let mut keys = HashMap::new();
+    let mut issuers = Vec::with_capacity(certificates.len());
+    for (index, (certificate, is_anchor)) in certificates.into_iter().enumerate() {
+        let key = *keys.entry(certificate.key_bytes()).or_insert(index);
+        issuers.push(Issuer { certificate, is_anchor, key, subtrees: certificate.subtrees() });
+    }
+    issuers
 }

@@ -18,6 +18,7 @@ use crate::{Certificate, ErrorStack, init, sys};
 pub struct TrustStore {
     store: Arc<X509Store>,
     certificates: Arc<[Certificate]>,
+    revocation_lists: Arc<[X509Crl]>,
 }
 
 impl TrustStore {
@@ -60,6 +61,10 @@ impl TrustStore {
         })
     }
 
+    pub(crate) fn revocation_lists(&self) -> &[X509Crl] {
+        &self.revocation_lists
+    }
+
     /// The trusted certificates in the order they were added.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
@@ -76,6 +81,7 @@ impl std::fmt::Debug for TrustStore {
 pub struct TrustStoreBuilder {
     builder: X509StoreBuilder,
     certificates: Vec<Certificate>,
+    revocation_lists: Vec<X509Crl>,
 }
 
 impl TrustStoreBuilder {
@@ -86,7 +92,8 @@ impl TrustStoreBuilder {
     pub fn new() -> Result<Self, ErrorStack> {
         init();
         ErrorStack::clear();
-        Ok(Self { builder: X509StoreBuilder::new()?, certificates: Vec::new() })
+        let builder = X509StoreBuilder::new()?;
+        Ok(Self { builder, certificates: Vec::new(), revocation_lists: Vec::new() })
     }
 
     /// Adds a trust anchor; adding one twice is no error.
@@ -114,6 +121,7 @@ impl TrustStoreBuilder {
             }
             // SAFETY: the store is ours alone while it is built, the list is alive, and OpenSSL takes a reference of its own.
             one(unsafe { sys::X509_STORE_add_crl(self.builder.as_ptr(), crl.as_ptr()) })?;
+            self.revocation_lists.push(crl);
         }
         ErrorStack::clear();
         Ok(self.builder.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?)
@@ -121,7 +129,11 @@ impl TrustStoreBuilder {
 
     /// The finished set.
     pub fn build(self) -> TrustStore {
-        TrustStore { store: Arc::new(self.builder.build()), certificates: self.certificates.into() }
+        TrustStore {
+            store: Arc::new(self.builder.build()),
+            certificates: self.certificates.into(),
+            revocation_lists: self.revocation_lists.into(),
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
 use openssl_sys::{
-    ASN1_INTEGER, ASN1_OBJECT, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_MD, EVP_PKEY, OSSL_LIB_CTX,
-    OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY, X509_STORE,
-    X509_STORE_CTX, X509_VERIFY_PARAM,
+    ASN1_BIT_STRING, ASN1_INTEGER, ASN1_OBJECT, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_MD, EVP_PKEY,
+    OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY,
+    X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
 };
 use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
@@ -76,6 +76,9 @@ pub(crate) type ProviderInit = unsafe extern "C" fn(
 
 /// `X509_VERIFY_PARAM_set_depth(3)`: the default, and more than any chain has.
 pub(crate) const MAX_VERIFY_DEPTH: c_int = 100;
+
+/// `X509_STORE_CTX_get_error(3)`.
+pub(crate) const X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3: c_int = 93;
 
 /// `struct GENERAL_SUBTREE_st` of `openssl/x509v3.h`.
 #[repr(C)]
@@ -294,6 +297,25 @@ unsafe extern "C" {
     ) -> c_int;
     /// `X509_dup(3)`.
     pub(crate) fn NAME_CONSTRAINTS_free(constraints: *mut NAME_CONSTRAINTS);
+    /// `X509_get0_pubkey(3)`.
+    pub(crate) fn X509_get0_pubkey_bitstr(certificate: *const X509) -> *mut ASN1_BIT_STRING;
+    /// `X509_check_ca(3)`.
+    pub(crate) fn X509_check_ca(certificate: *mut X509) -> c_int;
+    /// `X509_check_purpose(3)`.
+    pub(crate) fn X509_check_purpose(certificate: *mut X509, id: c_int, ca: c_int) -> c_int;
+    /// `X509_get0_signature(3)`.
+    pub(crate) fn X509_get_signature_info(
+        certificate: *mut X509,
+        digest: *mut c_int,
+        key: *mut c_int,
+        security_bits: *mut c_int,
+        flags: *mut u32,
+    ) -> c_int;
+    /// `openssl/x509v3.h`: whether its names are in these subtrees, as `X509_V_*`.
+    pub(crate) fn NAME_CONSTRAINTS_check(certificate: *mut X509, constraints: *mut NAME_CONSTRAINTS)
+    -> c_int;
+    /// `X509_STORE_CTX_get_error(3)`.
+    pub(crate) fn X509_STORE_CTX_get0_current_crl(ctx: *const X509_STORE_CTX) -> *mut X509_CRL;
     /// `X509_STORE_CTX_new(3)`.
     pub(crate) fn X509_STORE_CTX_get0_untrusted(ctx: *const X509_STORE_CTX) -> *mut stack_st_X509;
     /// `X509_STORE_CTX_set_verify_cb(3)`, as the function behind `X509_STORE_CTX_get_get_issuer`.

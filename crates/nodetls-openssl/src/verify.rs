@@ -10,17 +10,19 @@ use std::ptr::NonNull;
 
 use foreign_types::{ForeignType, ForeignTypeRef};
 use libc::{c_int, c_ulong};
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::stack::Stack;
 use openssl::x509::X509;
 use openssl_sys::{
-    X509_STORE_CTX, X509_V_ERR_INVALID_EXTENSION, X509_V_ERR_UNSPECIFIED, X509_V_FLAG_POLICY_CHECK, X509_V_OK,
+    X509_STORE_CTX, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_UNSPECIFIED,
+    X509_V_FLAG_POLICY_CHECK, X509_V_OK,
 };
 
 use crate::callbacks::guard;
 use crate::result::{non_null, one};
 use crate::{
-    Certificate, ErrorStack, TrustStore, VerifyFinding, VerifyReport, certificate, constraints, init, paths,
-    sys,
+    Certificate, ErrorStack, TrustStore, VerifyFinding, VerifyReport, certificate, constraints, form, init,
+    paths, revocation, sys,
 };
 
 /// Findings kept of one chain.
@@ -45,6 +47,8 @@ pub struct VerifySettings {
     pub security_level: u32,
     /// Seconds since 1970; `None` is now.
     pub time: Option<i64>,
+    /// Whether it is a fraction of a second later than [`time`](Self::time): what ends with that second is over.
+    pub is_past_second: bool,
     /// The largest number of certificates between the leaf and the trust anchor; `None` is OpenSSL's 100.
     pub max_depth: Option<u32>,
     /// `X509_V_FLAG_*`.
@@ -71,7 +75,7 @@ pub fn verify_chain(
     let report = if first.findings.is_empty() {
         first
     } else {
-        let candidates = paths::Candidates::new(leaf, presented, trust, settings.time);
+        let candidates = paths::Candidates::new(leaf, presented, trust, settings);
         candidates.find(|path| acceptable(trust, path, leaf, settings, &mut comparisons)).unwrap_or(first)
     };
     VerifyReport { presented: presented.to_vec(), ..report }
@@ -113,21 +117,26 @@ fn judge(
         report = run(&VerifySettings { flags: settings.flags | X509_V_FLAG_POLICY_CHECK, ..*settings });
     }
     if report.findings.is_empty() {
-        report.findings.extend(own_objection(&report.built, settings.purpose, comparisons));
+        report.findings.extend(own_objection(trust, &report.built, settings, comparisons));
     }
     report
 }
 
 /// What OpenSSL lets pass and should not. The anchor is trusted as it was given.
-fn own_objection(chain: &[Certificate], purpose: Purpose, comparisons: &mut usize) -> Option<VerifyFinding> {
+fn own_objection(
+    trust: &TrustStore,
+    chain: &[Certificate],
+    settings: &VerifySettings,
+    comparisons: &mut usize,
+) -> Option<VerifyFinding> {
     let below_anchor = &chain[..chain.len().saturating_sub(1)];
-    let repeating = below_anchor.iter().position(Certificate::repeats_an_extension);
-    if let Some(depth) = repeating {
-        let certificate = Some(below_anchor[depth].clone());
-        let code = X509_V_ERR_INVALID_EXTENSION;
-        return Some(VerifyFinding { code, depth: depth as u32, certificate });
+    for (depth, certificate) in below_anchor.iter().enumerate() {
+        if let Some(code) = form::objection(certificate) {
+            return Some(VerifyFinding { code, depth: depth as u32, certificate: Some(certificate.clone()) });
+        }
     }
-    constraints::violation(chain, purpose, comparisons)
+    constraints::violation(chain, settings.purpose, comparisons)
+        .or_else(|| revocation::objection(chain, trust, settings.time))
 }
 
 impl VerifyReport {
@@ -144,6 +153,15 @@ struct Verification {
     _trust: TrustStore,
     _stacks: [Stack<X509>; 2],
     _leaf: Certificate,
+    noted: Noted,
+}
+
+/// What the callback knows, and what it has found.
+#[derive(Default)]
+struct Noted {
+    findings: Vec<VerifyFinding>,
+    /// The second that is meant exactly.
+    time: Option<Asn1Time>,
 }
 
 impl Verification {
@@ -155,9 +173,11 @@ impl Verification {
         settings: &VerifySettings,
     ) -> Result<Self, ErrorStack> {
         let stacks = [stack(untrusted)?, stack(anchors.unwrap_or_default())?];
+        let exact = settings.time.filter(|_| !settings.is_past_second);
+        let noted = Noted { findings: Vec::new(), time: exact.map(Asn1Time::from_unix).transpose()? };
         // SAFETY: no preconditions.
         let ctx = non_null(unsafe { openssl_sys::X509_STORE_CTX_new() })?;
-        let this = Self { ctx, _trust: trust.clone(), _stacks: stacks, _leaf: leaf.clone() };
+        let this = Self { ctx, _trust: trust.clone(), _stacks: stacks, _leaf: leaf.clone(), noted };
         let [untrusted, trusted] = &this._stacks;
         let (store, leaf) = (trust.as_ptr(), leaf.x509().as_ptr());
         // SAFETY: all are alive and stay so as long as the context, which `this` sees to.
@@ -205,16 +225,17 @@ impl Verification {
 
     fn run(&mut self) -> VerifyReport {
         let ctx = self.ctx.as_ptr();
-        let mut findings: Vec<VerifyFinding> = Vec::new();
         // SAFETY: the callback has the right signature.
         unsafe { sys::X509_STORE_CTX_set_verify_cb(ctx, Some(note_finding)) };
         // SAFETY: the pointer is only stored; the callbacks that use it come while this function runs.
-        let noted = unsafe { sys::X509_STORE_CTX_set_ex_data(ctx, 0, (&raw mut findings).cast()) };
+        let noted = unsafe { sys::X509_STORE_CTX_set_ex_data(ctx, 0, (&raw mut self.noted).cast()) };
         let verified = match noted {
-            // SAFETY: the context has been prepared, and no reference to the findings is alive.
+            // SAFETY: the context has been prepared, and no reference to what is noted is alive.
             1 => unsafe { openssl_sys::X509_verify_cert(ctx) },
             _ => 0,
         };
+        let Noted { mut findings, .. } = std::mem::take(&mut self.noted);
+        // An error that was passed over is not forgotten by the context, but has been answered by 1.
         if verified != 1 && findings.is_empty() {
             // An internal failure (out of memory, no certificate) makes no callback: it must not look like trust.
             // SAFETY: the context is alive.
@@ -247,6 +268,30 @@ fn stack(certificates: &[Certificate]) -> Result<Stack<X509>, ErrorStack> {
     Ok(stack)
 }
 
+/// The last second of what OpenSSL says is over: the current certificate or revocation list.
+///
+/// # Safety
+/// `ctx` must be that of the running verification.
+unsafe fn last_second<'a>(ctx: *mut X509_STORE_CTX, code: c_int) -> Option<&'a Asn1TimeRef> {
+    let time = match code {
+        X509_V_ERR_CERT_HAS_EXPIRED => {
+            // SAFETY: the caller's promise.
+            let certificate = unsafe { openssl_sys::X509_STORE_CTX_get_current_cert(ctx) };
+            // SAFETY: this error is always about a certificate, which the context keeps.
+            unsafe { openssl_sys::X509_getm_notAfter(certificate) }
+        }
+        X509_V_ERR_CRL_HAS_EXPIRED => {
+            // SAFETY: the caller's promise.
+            let list = unsafe { sys::X509_STORE_CTX_get0_current_crl(ctx) };
+            // SAFETY: this error is always about a list, which the context keeps.
+            unsafe { openssl_sys::X509_CRL_get0_nextUpdate(list) }.cast_mut()
+        }
+        _ => return None,
+    };
+    // SAFETY: null, or a time that lives as long as what it belongs to.
+    (!time.is_null()).then(|| unsafe { Asn1TimeRef::from_ptr(time) })
+}
+
 /// Notes each objection and lets the verification go on, so that all are found.
 unsafe extern "C" fn note_finding(ok: c_int, ctx: *mut X509_STORE_CTX) -> c_int {
     guard(0, || {
@@ -265,9 +310,13 @@ unsafe extern "C" fn note_finding(ok: c_int, ctx: *mut X509_STORE_CTX) -> c_int 
         let certificate = unsafe { Certificate::from_borrowed(current) };
         // SAFETY: `run` stored the pointer, waits for us, and holds no reference. A verification within this one (of
         // who signed a revocation list) has no such pointer: its objection ends it.
-        let Some(findings) = (unsafe { noted.cast::<Vec<VerifyFinding>>().as_mut() }) else { return 0 };
-        if findings.len() < MAX_FINDINGS {
-            findings.push(VerifyFinding { code, depth: depth.unsigned_abs(), certificate });
+        let Some(noted) = (unsafe { noted.cast::<Noted>().as_mut() }) else { return 0 };
+        // SAFETY: OpenSSL passes the context of the running verification.
+        let last_second = unsafe { last_second(ctx, code) };
+        // RFC 5280 §4.1.2.5: "from notBefore through notAfter, inclusive". OpenSSL's ends a second earlier.
+        let is_over = last_second.is_none() || last_second != noted.time.as_deref();
+        if is_over && noted.findings.len() < MAX_FINDINGS {
+            noted.findings.push(VerifyFinding { code, depth: depth.unsigned_abs(), certificate });
         }
         1
     })

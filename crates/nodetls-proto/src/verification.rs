@@ -53,7 +53,7 @@ pub struct VerifyRequest {
     pub purpose: Purpose,
     /// The name that the certificate must be for. `None`: the name is not checked.
     pub server_name: Option<ServerName>,
-    /// When the certificates must be valid, to the second. `None`: now.
+    /// When the certificates must be valid: from the first through the last second of each. `None`: now.
     pub time: Option<SystemTime>,
     /// The largest number of certificates between the leaf and the trust anchor. `None`: 100.
     pub max_depth: Option<u32>,
@@ -126,6 +126,7 @@ fn settings(request: &VerifyRequest) -> Result<VerifySettings, Error> {
         },
         security_level: SECURITY_LEVEL,
         time: request.time.map(unix_seconds).transpose()?,
+        is_past_second: request.time.is_some_and(has_fraction),
         max_depth: request.max_depth,
         flags: if request.strict { VerifySettings::STRICT } else { 0 },
     })
@@ -160,6 +161,11 @@ pub(crate) fn objection(
 
 pub(crate) fn verify_error(finding: &VerifyFinding, side: Side) -> VerifyError {
     VerifyError::new(finding.code, finding.depth, finding.certificate.clone().map(Certificate), side)
+}
+
+fn has_fraction(time: SystemTime) -> bool {
+    let from_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_else(|before| before.duration());
+    from_1970.subsec_nanos() > 0
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nodetls_proto::{
-    Certificate, ClientAuthentication, Error, ProtocolVersion, Purpose, SecureContextOptions, ServerName,
-    Side, VerifyRequest, verify_chain,
+    Certificate, ClientAuthentication, Error, Purpose, SecureContextOptions, ServerName, Side, VerifyRequest,
+    verify_chain,
 };
 use nodetls_test::pair::{self, Variation, World};
 use nodetls_test::pki::rcgen::{
@@ -15,6 +15,7 @@ use nodetls_test::pki::rcgen::{
     date_time_ymd,
 };
 use nodetls_test::pki::{Authority, Identity, KeyKind, Leaf};
+use nodetls_test::verdict;
 
 const NAME: &str = "www.localhost";
 
@@ -39,30 +40,11 @@ fn code(request: &VerifyRequest) -> String {
     verify_chain(request).err().map(|error| error.code().into_owned()).unwrap_or_default()
 }
 
-/// The code that a client ends with when a server presents the same; empty when the connection is secure.
-fn code_of_a_connection(request: &VerifyRequest, identity: &Identity) -> String {
-    let version = ProtocolVersion::Tls1_3;
-    let mut world = World::new(Variation::plain(version));
-    world.client_context = pair::context(&SecureContextOptions {
-        ca: request.roots.clone(),
-        crl: request.crl.clone(),
-        ..pair::context_options(version)
-    });
-    world.client.server_name = request.server_name.clone().unwrap();
-    let between: String =
-        request.intermediates.iter().map(|pem| String::from_utf8_lossy(pem).into_owned()).collect();
-    let leaf = String::from_utf8(request.leaf.clone()).unwrap();
-    world.identify_server(&Identity { cert_pem: leaf + &between, ..identity.clone() });
-    let pair = world.driven();
-    assert_eq!(pair.client.is_secure(), pair.client.code().is_empty());
-    pair.client.code()
-}
-
 /// That both give this code.
 #[track_caller]
 fn both_say(expected: &str, request: &VerifyRequest, identity: &Identity) {
     assert_eq!(code(request), expected);
-    assert_eq!(code_of_a_connection(request, identity), expected, "a connection");
+    assert_eq!(verdict::of_a_connection(request, identity), expected, "a connection");
 }
 
 fn server() -> Leaf {

@@ -6,6 +6,7 @@ pub mod pair;
 pub mod peers;
 pub mod pki;
 pub mod signer;
+pub mod verdict;
 
 /// Whether a test must do without this program: `cargo xtask test` names in the variable `NODETLS_MISSING` what the
 /// machine lacks. A test that needs the program then returns early; this says so, and so does the run at its end.
