@@ -4,10 +4,11 @@
 // themselves. Connections check by the core, on the certificate itself.
 
 const { isIP } = require('node:net')
+const { domainToASCII } = require('node:url')
 const { codes } = require('./errors')
 
 /** How Node.js prints names that hold characters with a meaning in the list. */
-const QUOTED = /^"(?:[^"\\\p{Cc}]|\\(?:[bfnrt"\\/]|u[0-9a-fA-F]{4}))*"/u
+const QUOTED = /^"(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\(?:[bfnrt"\\/]|u[0-9a-fA-F]{4}))*"/u
 
 /**
  * The names of a list in which some are quoted.
@@ -45,6 +46,17 @@ function next (text) {
 /** @param {string} name */
 const withoutFinalDot = (name) => name.endsWith('.') ? name.slice(0, -1) : name
 
+/**
+ * A host as resolvers see it, so that a full stop of another alphabet is one here too (CVE-2026-48618).
+ * @param {string} host
+ * @returns {string} empty where no certificate can be for it
+ */
+function normalized (host) {
+  if (/^\p{ASCII}*$/u.test(host)) return host
+  // These have a meaning in addresses of the web, and none in names.
+  return /[%/?#:@\\]/.test(host) ? '' : withoutFinalDot(domainToASCII(host))
+}
+
 /** Letters of ASCII only: other alphabets' capitals are none of DNS's. */
 const lowerCase = (text) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
@@ -64,13 +76,12 @@ function matches (host, pattern) {
   if (host.length !== wanted.length || !wanted.every(isPlain)) return false
   if (!wanted.slice(1).every((label, index) => label === host[index + 1])) return false
   const [first] = wanted
-  if (!first.includes('*')) return first === host[0]
+  // Part of an international name is no prefix or suffix of what people see.
+  if (!first.includes('*') || first.includes('xn--')) return first === host[0]
   return wanted.length > 2 && matchesWildcard(host[0], first)
 }
 
 function matchesWildcard (label, pattern) {
-  // Part of an international name is no prefix or suffix of what people see.
-  if (pattern.includes('xn--')) return false
   const parts = pattern.split('*')
   if (parts.length > 2) return false
   const [prefix, suffix] = parts
@@ -108,13 +119,13 @@ function namesOf (altNames) {
   return { hosts: starting('DNS:'), addresses: starting('IP Address:').map(canonicalAddress) }
 }
 
-function addressObjection (host, addresses) {
-  if (addresses.includes(canonicalAddress(host))) return undefined
+function addressObjection (host, address, addresses) {
+  if (addresses.includes(canonicalAddress(address))) return undefined
   return `IP: ${host} is not in the cert's list: ${addresses.join(', ')}`
 }
 
-function hostObjection (host, hosts, cert) {
-  const hostLabels = labels(host)
+function hostObjection (host, name, hosts, cert) {
+  const hostLabels = labels(name)
   const matching = (pattern) => matches(hostLabels, pattern)
   if (hosts.length > 0) {
     return hosts.some(matching) ? undefined : `Host: ${host}. is not in the cert's altnames: ${cert.subjectaltname}`
@@ -125,9 +136,11 @@ function hostObjection (host, hosts, cert) {
 }
 
 function objection (host, cert) {
+  const subject = cert.subject
   const { hosts, addresses } = cert.subjectaltname ? namesOf(cert.subjectaltname) : { hosts: [], addresses: [] }
-  if (isIP(host)) return addressObjection(host, addresses)
-  if (hosts.length > 0 || cert.subject?.CN) return hostObjection(host, hosts, cert)
+  const name = normalized(host)
+  if (isIP(name)) return addressObjection(host, name, addresses)
+  if (hosts.length > 0 || subject?.CN) return hostObjection(host, name, hosts, cert)
   return 'Cert does not contain a DNS name'
 }
 
