@@ -25,7 +25,8 @@ function infoAccess (flat) {
     const [, kind, place] = /^([^:]*):([\s\S]*)$/.exec(flat[index + 1]) ?? ['', '', flat[index + 1]]
     const key = `${flat[index]} - ${kind}`
     object[key] ??= []
-    object[key].push(place)
+    // Alone in its place, it needs no quotation marks.
+    object[key].push(place.startsWith('"') ? JSON.parse(place) : place)
   }
   return object
 }

@@ -40,6 +40,45 @@ test('certificates with many names and places look as in node:tls', () => {
   for (const { cert } of made) assertSame(new X509Certificate(cert))
 })
 
+test('names that could be taken for others look as in node:tls', () => {
+  const lists = [
+    ['otherName.1=1.3.6.1.4.1.311.20.2.3;UTF8:a@b.test', 'otherName.2=1.3.6.1.4.1.311.20.2.3;UTF8:a, DNS:evil.test'],
+    ['otherName.1=1.3.6.1.5.5.7.8.5;UTF8:x', 'otherName.2=1.3.6.1.5.5.7.8.7;IA5:_y', 'otherName.3=1.3.6.1.5.5.7.8.8;UTF8:z'],
+    ['otherName.1=1.3.6.1.5.5.7.8.9;FORMAT:UTF8,UTF8:\u00fc@b.test', 'otherName.2=1.2.3;UTF8:x', 'otherName.3=1.3.6.1.4.1.311.20.2.3;IA5:x'],
+    ['dirName.1=plain', '[plain]', 'C=UK', 'CN=a'],
+    ['dirName.1=odd', '[odd]', '0.OU=a, DNS:evil.test', '1.OU= b', '2.OU=c+d', '1.2.3.4=unknown']
+  ]
+  for (const [...names] of lists) {
+    const { cert } = certificate({ san: '', extensions: ['subjectAltName=@names', '[names]', 'DNS.1=a.test', ...names] })
+    assertSame(new X509Certificate(cert))
+  }
+})
+
+test('places that could be taken for others stand as they are', () => {
+  const places = ['OCSP;URI.1=http://a/, b', 'OCSP;URI.2=http://\\"a\\"', 'OCSP;otherName=1.3.6.1.4.1.311.20.2.3;UTF8:a, b', '1.2.3.4;DNS=a:b - c']
+  const { cert } = certificate({ extensions: ['subjectAltName=DNS:a.test', 'authorityInfoAccess=@places', '[places]', ...places], san: '' })
+  assertSame(new X509Certificate(cert))
+  assert.deepEqual(certificateObject(new X509Certificate(cert).raw).infoAccess['OCSP - URI'], ['http://a/, b', 'http://"a"'])
+})
+
+/** A certificate, one byte of which is another after these bytes. */
+function changed (after, byte) {
+  const der = Buffer.from(new X509Certificate(certificate({ subject: '/C=UK/CN=localhost' }).cert).raw)
+  der[der.lastIndexOf(Buffer.from(after)) + after.length] = byte
+  return der
+}
+
+test('a time that does not exist has OpenSSL\'s words', () => {
+  const der = changed([0x17, 13], 0x78)
+  assert.equal(certificateObject(der).valid_to, 'Bad time value')
+  assertSame(new X509Certificate(der))
+})
+
+test('a name that is no text is none', () => {
+  const der = changed([0x55, 4, 3], 0x30)
+  assert.deepEqual(Object.keys(certificateObject(der).subject), [])
+})
+
 test('keys of other kinds look as in node:tls', () => {
   for (const kind of ['ed25519', 'ed448']) assertSame(new X509Certificate(selfSigned(kind, kind)))
   // Node.js from 24 on does not survive a curve without a NIST name.

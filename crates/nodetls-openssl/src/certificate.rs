@@ -22,8 +22,8 @@ pub struct Certificate(X509);
 pub struct NameAttribute {
     /// OpenSSL's short name of the type (`CN`), or its dotted number.
     pub key: String,
-    /// The value as UTF-8; what cannot be converted is replaced.
-    pub value: String,
+    /// The value as UTF-8; `None` where it is not text.
+    pub value: Option<String>,
     /// Attributes of one relative distinguished name share this number.
     pub set: i32,
 }
@@ -39,10 +39,23 @@ pub enum AlternativeName {
     Uri(Vec<u8>),
     /// `rfc822Name`.
     Email(Vec<u8>),
-    /// `directoryName`.
-    Directory(Vec<NameAttribute>),
+    /// `directoryName`, as text in the form of RFC 2253.
+    Directory(String),
     /// `registeredID` in dotted form.
     RegisteredId(String),
+    /// `otherName` whose value is a UTF8String or an IA5String.
+    OtherText {
+        /// The kind of name in dotted form.
+        kind: String,
+        /// The string's bytes.
+        value: Vec<u8>,
+        /// Whether it is a UTF8String.
+        is_utf8: bool,
+    },
+    /// `x400Address`.
+    X400Address,
+    /// `ediPartyName`.
+    EdiPartyName,
     /// Every other kind.
     Other,
 }
@@ -244,22 +257,20 @@ fn name_attributes(name: &X509NameRef) -> Vec<NameAttribute> {
     let attribute = |entry: &openssl::x509::X509NameEntryRef| {
         let object = entry.object();
         let key = object.nid().short_name().ok().filter(|name| *name != "UNDEF").map(str::to_owned);
-        let value = entry.data().to_string();
+        let value = entry.data().to_string().ok();
         // SAFETY: the entry is alive.
         let set = unsafe { sys::X509_NAME_ENTRY_set(entry.as_ptr()) };
-        NameAttribute {
-            key: key.unwrap_or_else(|| object.to_string()),
-            value: value.unwrap_or_else(|_| String::from_utf8_lossy(entry.data().as_slice()).into_owned()),
-            set,
-        }
+        NameAttribute { key: key.unwrap_or_else(|| object.to_string()), value, set }
     };
     let attributes = name.entries().map(attribute).collect();
     ErrorStack::clear();
     attributes
 }
 
+/// The text of a time; for one that does not exist, OpenSSL's words.
 fn time_text(time: &Asn1TimeRef) -> String {
-    time.to_string()
+    // SAFETY: the time and the BIO are alive.
+    text_written(|bio| unsafe { openssl_sys::ASN1_TIME_print(bio, time.as_ptr()) })
 }
 
 pub(crate) fn alternative_name(name: *mut GENERAL_NAME) -> AlternativeName {
@@ -272,15 +283,70 @@ pub(crate) fn alternative_name(name: *mut GENERAL_NAME) -> AlternativeName {
         openssl_sys::GEN_EMAIL => AlternativeName::Email(string_bytes(d.cast())),
         openssl_sys::GEN_DIRNAME => {
             // SAFETY: for this type, `d` is an X509_NAME that lives as long as the general name.
-            AlternativeName::Directory(name_attributes(unsafe { X509NameRef::from_ptr(d.cast()) }))
+            AlternativeName::Directory(name_text(unsafe { X509NameRef::from_ptr(d.cast()) }))
         }
         openssl_sys::GEN_RID => {
             // SAFETY: for this type, `d` is an ASN1_OBJECT that lives as long as the general name.
             let object = unsafe { openssl::asn1::Asn1ObjectRef::from_ptr(d.cast()) };
             AlternativeName::RegisteredId(crate::details::dotted(object))
         }
+        openssl_sys::GEN_OTHERNAME => other_name(d.cast()),
+        openssl_sys::GEN_X400 => AlternativeName::X400Address,
+        openssl_sys::GEN_EDIPARTY => AlternativeName::EdiPartyName,
         _ => AlternativeName::Other,
     }
+}
+
+/// `name` is an `otherName` that lives as long as its general name.
+fn other_name(name: *mut sys::OtherName) -> AlternativeName {
+    // SAFETY: alive, and OpenSSL has read it whole, so that neither part is null.
+    let sys::OtherName { type_id, value } = unsafe { name.read() };
+    // SAFETY: as above.
+    let value = unsafe { value.read() };
+    let is_utf8 = match value.type_ {
+        openssl_sys::V_ASN1_UTF8STRING => true,
+        openssl_sys::V_ASN1_IA5STRING => false,
+        _ => return AlternativeName::Other,
+    };
+    // SAFETY: values of these types hold a string.
+    let string = unsafe { value.value.asn1_string };
+    // SAFETY: the object lives as long as the name.
+    let kind = crate::details::dotted(unsafe { openssl::asn1::Asn1ObjectRef::from_ptr(type_id) });
+    AlternativeName::OtherText { kind, value: string_bytes(string), is_utf8 }
+}
+
+/// A name in the form of RFC 2253, with control and non-ASCII characters as they are, for readers who quote the whole.
+fn name_text(name: &X509NameRef) -> String {
+    const FLAGS: libc::c_ulong =
+        sys::XN_FLAG_RFC2253 & !(sys::ASN1_STRFLGS_ESC_MSB | sys::ASN1_STRFLGS_ESC_CTRL);
+    // SAFETY: the name and the BIO are alive.
+    text_written(|bio| unsafe { sys::X509_NAME_print_ex(bio, name.as_ptr(), 0, FLAGS) })
+}
+
+/// The text that OpenSSL writes into a BIO.
+fn text_written(write: impl FnOnce(*mut BIO) -> c_int) -> String {
+    ErrorStack::clear();
+    // SAFETY: nothing is asked of the caller.
+    let method = unsafe { openssl_sys::BIO_s_mem() };
+    // SAFETY: the method is OpenSSL's own.
+    let Ok(bio) = non_null(unsafe { openssl_sys::BIO_new(method) }) else { return String::new() };
+    // What is there to be shown is shown, even where OpenSSL has an objection.
+    let _ = write(bio.as_ptr());
+    ErrorStack::clear();
+    let mut start = std::ptr::null_mut();
+    // SAFETY: the BIO is alive, and is one in memory.
+    let length = unsafe { openssl_sys::BIO_get_mem_data(bio.as_ptr(), &raw mut start) };
+    let text = match usize::try_from(length) {
+        Ok(length) if length > 0 && !start.is_null() => {
+            // SAFETY: the BIO holds that many bytes there until it is freed.
+            let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) };
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        _ => String::new(),
+    };
+    // SAFETY: the BIO is ours and not used again.
+    unsafe { openssl_sys::BIO_free_all(bio.as_ptr()) };
+    text
 }
 
 fn string_bytes(string: *mut ASN1_STRING) -> Vec<u8> {

@@ -65,8 +65,10 @@ impl Names {
         if dns.is_empty() && identified_by_common_name {
             let common = certificate.subject().into_iter().filter(|attribute| attribute.key == "CN");
             // Nothing else is ever compared with a host name.
-            let hosts = common.filter(|name| name.value.bytes().all(|byte| byte.is_ascii_graphic()));
-            dns.extend(hosts.map(|name| normal(name.value.as_bytes())));
+            let hosts = common
+                .filter_map(|name| name.value)
+                .filter(|value| value.bytes().all(|byte| byte.is_ascii_graphic()));
+            dns.extend(hosts.map(|value| normal(value.as_bytes())));
         }
         Self { dns, has_ip }
     }

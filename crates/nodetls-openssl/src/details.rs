@@ -104,7 +104,7 @@ fn rsa_details(rsa: &RsaRef<Public>) -> Result<PublicKeyDetails, openssl::error:
     let exponent = exponent.trim_start_matches('0');
     Ok(PublicKeyDetails::Rsa {
         bits: rsa.n().num_bits().unsigned_abs(),
-        modulus: rsa.n().to_hex_str()?.to_ascii_uppercase(),
+        modulus: rsa.n().to_hex_str()?.trim_start_matches('0').to_ascii_uppercase(),
         exponent: format!("0x{exponent}"),
         der: rsa.public_key_to_der()?,
     })

@@ -2,11 +2,11 @@
 //!
 //! Nothing but declarations and the constants they need.
 
-use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_void, size_t};
+use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void, size_t};
 use openssl_sys::{
-    ASN1_BIT_STRING, ASN1_INTEGER, ASN1_OBJECT, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_MD, EVP_PKEY,
-    OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME_ENTRY,
-    X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
+    ASN1_BIT_STRING, ASN1_INTEGER, ASN1_OBJECT, ASN1_TYPE, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_MD,
+    EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME,
+    X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
 };
 use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
@@ -49,6 +49,21 @@ pub(crate) const SSL_CB_HANDSHAKE_START: c_int = 0x10;
 
 /// `SSL_set_shutdown(3)`.
 pub(crate) const SSL_SENT_AND_RECEIVED_SHUTDOWN: c_int = 1 | 2;
+
+/// `X509_NAME_print_ex(3)`: the form of RFC 2253.
+pub(crate) const XN_FLAG_RFC2253: c_ulong =
+    0x0001 | ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB | 0x0010 | 0x0300 | 1 << 16 | 1 << 20 | 1 << 24;
+/// `ASN1_STRING_print_ex(3)`.
+pub(crate) const ASN1_STRFLGS_ESC_CTRL: c_ulong = 2;
+/// `ASN1_STRING_print_ex(3)`.
+pub(crate) const ASN1_STRFLGS_ESC_MSB: c_ulong = 4;
+
+/// `OTHERNAME_new(3)`.
+#[repr(C)]
+pub(crate) struct OtherName {
+    pub(crate) type_id: *mut ASN1_OBJECT,
+    pub(crate) value: *mut ASN1_TYPE,
+}
 
 /// `OSSL_DISPATCH(3)`: a function of a provider by its number.
 #[repr(C)]
@@ -379,6 +394,13 @@ unsafe extern "C" {
     pub(crate) fn SSL_SESSION_dup(session: *const SSL_SESSION) -> *mut SSL_SESSION;
     /// `SSL_SESSION_is_resumable(3)`.
     pub(crate) fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
+    /// `X509_NAME_print_ex(3)`.
+    pub(crate) fn X509_NAME_print_ex(
+        out: *mut BIO,
+        name: *const X509_NAME,
+        indent: c_int,
+        flags: c_ulong,
+    ) -> c_int;
     /// `X509_NAME_ENTRY_get_object(3)`.
     pub(crate) fn X509_NAME_ENTRY_set(entry: *const X509_NAME_ENTRY) -> c_int;
     /// `PEM_read_bio_PrivateKey(3)`: also reads `TRUSTED CERTIFICATE`.

@@ -168,9 +168,14 @@ impl fmt::Debug for Certificate {
     }
 }
 
+/// Node: a name with a value that is no text is not read at all, so that nothing of it can match.
 fn distinguished_name(attributes: &[NameAttribute]) -> DistinguishedName {
+    if attributes.iter().any(|attribute| attribute.value.is_none()) {
+        return DistinguishedName::default();
+    }
     let same_set = |a: &NameAttribute, b: &NameAttribute| a.set == b.set;
-    let pair = |attribute: &NameAttribute| (attribute.key.clone(), attribute.value.clone());
+    let pair =
+        |attribute: &NameAttribute| (attribute.key.clone(), attribute.value.clone().unwrap_or_default());
     DistinguishedName::new(attributes.chunk_by(same_set).map(|rdn| rdn.iter().map(pair).collect()).collect())
 }
 
@@ -180,8 +185,11 @@ fn general_name(name: AlternativeName) -> GeneralName {
         AlternativeName::Ip(bytes) => GeneralName::Ip(bytes),
         AlternativeName::Uri(bytes) => GeneralName::Uri(bytes),
         AlternativeName::Email(bytes) => GeneralName::Email(bytes),
-        AlternativeName::Directory(name) => GeneralName::DirName(distinguished_name(&name).rfc2253()),
+        AlternativeName::Directory(text) => GeneralName::DirName(text),
         AlternativeName::RegisteredId(id) => GeneralName::RegisteredId(id),
+        AlternativeName::OtherText { kind, value, is_utf8 } => GeneralName::other(&kind, &value, is_utf8),
+        AlternativeName::X400Address => GeneralName::X400Address,
+        AlternativeName::EdiPartyName => GeneralName::EdiPartyName,
         AlternativeName::Other => GeneralName::Other,
     }
 }

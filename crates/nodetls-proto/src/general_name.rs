@@ -40,24 +40,6 @@ impl DistinguishedName {
     pub fn common_names(&self) -> Vec<&str> {
         self.attributes().filter(|(key, _)| *key == "CN").map(|(_, value)| value).collect()
     }
-
-    /// The name as RFC 2253 text, last attribute first: `CN=example.com,O=Node Fans,C=UK`.
-    ///
-    /// Control and non-ASCII characters are left as they are, which is the form that Node.js wants in
-    /// [`GeneralName::DirName`]. Corresponds to `X509_NAME_print_ex` with `XN_FLAG_RFC2253`, less
-    /// `ASN1_STRFLGS_ESC_MSB` and `ASN1_STRFLGS_ESC_CTRL`.
-    #[must_use]
-    pub fn rfc2253(&self) -> String {
-        let mut out = String::new();
-        for rdn in self.rdns.iter().rev() {
-            for (i, (key, value)) in rdn.iter().rev().enumerate() {
-                let separator = if i > 0 { "+" } else { "," };
-                out.push_str(if out.is_empty() { "" } else { separator });
-                push_fmt(&mut out, format_args!("{key}={}", Escaped { value, controls: false }));
-            }
-        }
-        out
-    }
 }
 
 /// One line such as `C=UK, O=Node Fans, CN=example.com`; attributes of one set are joined with ` + `.
@@ -70,7 +52,7 @@ impl fmt::Display for DistinguishedName {
             f.write_str(if i == 0 { "" } else { ", " })?;
             for (j, (key, value)) in rdn.iter().enumerate() {
                 let separator = if j == 0 { "" } else { " + " };
-                write!(f, "{separator}{key}={}", Escaped { value, controls: true })?;
+                write!(f, "{separator}{key}={}", Escaped(value))?;
             }
         }
         Ok(())
@@ -78,21 +60,18 @@ impl fmt::Display for DistinguishedName {
 }
 
 /// A value of an attribute with the escapes of RFC 4514 §2.4; those of control characters are optional there.
-struct Escaped<'a> {
-    value: &'a str,
-    controls: bool,
-}
+struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.value.len().saturating_sub(1);
-        for (i, c) in self.value.char_indices() {
+        let last = self.0.len().saturating_sub(1);
+        for (i, c) in self.0.char_indices() {
             match c {
                 '"' | '+' | ',' | ';' | '<' | '>' | '\\' => write!(f, "\\{c}")?,
                 '#' if i == 0 => f.write_str("\\#")?,
                 ' ' if i == 0 || i == last => f.write_str("\\ ")?,
                 // Octets of the UTF-8 form are escaped, and C1 controls have two.
-                c if self.controls && c.is_control() => {
+                c if c.is_control() => {
                     for octet in c.encode_utf8(&mut [0; 4]).bytes() {
                         write!(f, "\\{octet:02X}")?;
                     }
@@ -119,12 +98,46 @@ pub enum GeneralName {
     Uri(Vec<u8>),
     /// rfc822Name: the bytes of the IA5String.
     Email(Vec<u8>),
-    /// directoryName, as [`DistinguishedName::rfc2253`] writes it.
+    /// directoryName, as RFC 2253 text: last attribute first, control and non-ASCII characters as they are, and values
+    /// that are no text in hexadecimal.
     DirName(String),
     /// registeredID, as a dotted number.
     RegisteredId(String),
-    /// otherName and whatever else has no text of its own.
+    /// otherName of a kind that has a name: `UPN`, `SmtpUTF8Mailbox`, `XmppAddr`, `SRVName`, `NAIRealm`.
+    OtherName {
+        /// The name of the kind.
+        kind: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// x400Address, which has no text of its own.
+    X400Address,
+    /// ediPartyName, which has no text of its own.
+    EdiPartyName,
+    /// otherName of another kind.
     Other,
+}
+
+/// The kind of SRVName, the only one whose values are IA5Strings (RFC 4985 §2).
+const SRV_NAME: &str = "SRVName";
+
+impl GeneralName {
+    /// An otherName that holds text; `kind` is its object identifier.
+    pub(crate) fn other(kind: &str, value: &[u8], is_utf8: bool) -> Self {
+        let kind = match kind {
+            "1.3.6.1.4.1.311.20.2.3" => "UPN",
+            "1.3.6.1.5.5.7.8.5" => "XmppAddr",
+            "1.3.6.1.5.5.7.8.7" => SRV_NAME,
+            "1.3.6.1.5.5.7.8.8" => "NAIRealm",
+            "1.3.6.1.5.5.7.8.9" => "SmtpUTF8Mailbox",
+            _ => return Self::Other,
+        };
+        match (is_utf8, kind == SRV_NAME) {
+            (true, false) => Self::OtherName { kind, value: String::from_utf8_lossy(value).into_owned() },
+            (false, true) => Self::OtherName { kind, value: latin1(value).collect() },
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Prints alternative names as Node.js prints `subjectaltname`.
@@ -154,6 +167,13 @@ fn push_name(out: &mut String, name: &GeneralName) {
             out.push_str("Registered ID:");
             out.push_str(oid);
         }
+        GeneralName::OtherName { kind, value } => {
+            // The kind stands within the quotation marks, where there are any.
+            let text = kind.chars().chain([':']).chain(value.chars());
+            push_value(out, "othername:", text, *kind != SRV_NAME);
+        }
+        GeneralName::X400Address => out.push_str("X400Name:<unsupported>"),
+        GeneralName::EdiPartyName => out.push_str("EdiPartyName:<unsupported>"),
         GeneralName::Other => out.push_str("othername:<unsupported>"),
     }
 }
@@ -239,29 +259,6 @@ mod tests {
         assert_eq!(name.to_string(), "O=\\ a\\, CN=b\\0A\\+\\\\\\ , CN=\\#\\C2\\85ü\\ , CN=\\ , CN=");
     }
 
-    /// Each expected text is what Node.js v20.20.2 printed after `DirName:`, its JSON quoting undone.
-    #[test]
-    fn a_directory_name_is_rfc_2253_text_as_node_prints_it() {
-        for (name, expected) in [
-            (dn(&[&[("C", "UK")], &[("O", "Node Fans")], &[("CN", "ex.com")]]), "CN=ex.com,O=Node Fans,C=UK"),
-            (
-                dn(&[&[("C", "UK")], &[("CN", "a"), ("O", "c"), ("OU", "b")], &[("CN", "z")]]),
-                "CN=z,OU=b+O=c+CN=a,C=UK",
-            ),
-            (
-                dn(&[&[("CN", " a ")], &[("CN", "#a#")], &[("CN", " ")], &[("CN", "")]]),
-                "CN=,CN=\\ ,CN=\\#a#,CN=\\ a\\ ",
-            ),
-            (
-                dn(&[&[("O", "a,\"b\\ ü\u{1}\u{7f}")], &[("CN", "+;<>=x'y")]]),
-                "CN=\\+\\;\\<\\>=x'y,O=a\\,\\\"b\\\\ ü\u{1}\u{7f}",
-            ),
-            (DistinguishedName::default(), ""),
-        ] {
-            assert_eq!(name.rfc2253(), expected);
-        }
-    }
-
     /// Each expected text is what Node.js v20.20.2 printed for a certificate with these names.
     #[test]
     fn alternative_names_print_as_node_prints_them() {
@@ -303,6 +300,25 @@ mod tests {
         ];
         for (names, expected) in table {
             assert_eq!(subject_alt_name_text(names), *expected);
+        }
+    }
+
+    #[test]
+    fn other_names_print_as_node_prints_them() {
+        const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
+        const SRV: &str = "1.3.6.1.5.5.7.8.7";
+        for (name, expected) in [
+            (GeneralName::other(UPN, b"a@b.test", true), "othername:UPN:a@b.test"),
+            (GeneralName::other(UPN, "ü, DNS:x".as_bytes(), true), r#"othername:"UPN:ü\u002c DNS:x""#),
+            (GeneralName::other(UPN, b"a@b.test", false), "othername:<unsupported>"),
+            (GeneralName::other(SRV, b"_x.a.test", false), "othername:SRVName:_x.a.test"),
+            (GeneralName::other(SRV, b"\xfc\0", false), r#"othername:"SRVName:\u00fc\u0000""#),
+            (GeneralName::other(SRV, b"_x.a.test", true), "othername:<unsupported>"),
+            (GeneralName::other("1.2.3", b"a", true), "othername:<unsupported>"),
+            (GeneralName::X400Address, "X400Name:<unsupported>"),
+            (GeneralName::EdiPartyName, "EdiPartyName:<unsupported>"),
+        ] {
+            assert_eq!(subject_alt_name_text(&[name]), expected);
         }
     }
 }

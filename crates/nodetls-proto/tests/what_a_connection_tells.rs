@@ -242,6 +242,18 @@ fn certificates_tell_where_to_learn_about_their_issuer() {
 }
 
 #[test]
+fn a_name_with_a_value_that_is_no_text_is_not_read() {
+    let identity = Identity::self_signed(&Leaf::server("a.test"));
+    let mut der = identity.cert_der.clone();
+    let common_name = [0x55, 4, 3, 12];
+    let at = der.windows(4).rposition(|window| window == common_name).unwrap();
+    der[at + 3] = 0x30;
+    let certificate = Certificate::from_der(&der).unwrap();
+    assert_eq!(certificate.subject().attributes().count(), 0);
+    assert_ne!(certificate.issuer().attributes().count(), 0);
+}
+
+#[test]
 fn key_material_is_logged_alike_on_both_sides_where_it_was_asked_for() {
     for (version, label) in VERSIONS.into_iter().zip(["CLIENT_RANDOM", "CLIENT_TRAFFIC_SECRET_0"]) {
         let mut world = World::new(Variation::plain(version));
