@@ -16,9 +16,16 @@ const TICKET_KEYS = 48
 const WORDS = {
   crl: () => codes.ERR_CRYPTO_OPERATION_FAILED('Failed to parse CRL'),
   ecdhCurve: () => codes.ERR_CRYPTO_OPERATION_FAILED('Failed to set ECDH curve'),
-  // Without a code, as Node.js has it.
-  pfx: (failure) => plain(new Error(failure.code.includes('_ASN1_') ? 'not enough data' : failure.reason ?? failure.message)),
+  pfx: (failure) => failure.code.startsWith('ERR_CRYPTO_') ? fromNative(failure) : unreadablePfx(failure),
   sigalgs: (failure, options) => codes.ERR_INVALID_ARG_VALUE('options.sigalgs', options.sigalgs)
+}
+
+/** What was cut off; OpenSSL, which Node.js has read from a stream, misses its end. */
+const CUT_OFF = new Set(['ERR_OSSL_ASN1_TOO_LONG', 'ERR_OSSL_ASN1_TOO_SMALL'])
+
+/** Without a code, as Node.js has it. */
+function unreadablePfx ({ code, reason, message }) {
+  return plain(new Error(CUT_OFF.has(code) ? 'not enough data' : reason ?? message))
 }
 
 function toError (error, options) {

@@ -89,7 +89,7 @@ function toKey (value, passphrase, name) {
 /** `key`: one entry, or several, each bare or `{ pem, passphrase }`. */
 function toKeys (value, passphrase, name) {
   if (!Array.isArray(value)) return [toKey(value, passphrase, name)]
-  return value.map((one) => toKey(unwrapped(one), one?.passphrase ?? passphrase, name))
+  return value.map((one) => toKey(unwrapped(one), one?.passphrase === undefined ? passphrase : one.passphrase, name))
 }
 
 function unwrapped (value) {

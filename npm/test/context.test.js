@@ -7,7 +7,7 @@ const { X509Certificate, createPrivateKey } = require('node:crypto')
 const { once } = require('node:events')
 const { test } = require('node:test')
 const tls = require('..')
-const { ca, certificate, encryptedKey, pfx } = require('./fixtures')
+const { ca, certificate, encryptedKey, openssl, pfx } = require('./fixtures')
 
 const identity = certificate()
 const authority = ca()
@@ -36,7 +36,13 @@ async function handshake (serverOptions, clientOptions) {
 const der = (pem) => new X509Certificate(pem).raw
 const key = createPrivateKey(identity.key)
 
+const longest = 'x'.repeat(1024)
+
 const FORMS = {
+  'a certificate that comes twice': { cert: [identity.cert, identity.cert], key: [identity.key, identity.key] },
+  'the last certificate of its kind': { cert: [certificate({ cn: 'another' }).cert, identity.cert], key: identity.key },
+  'the same PKCS#12 twice': { pfx: [pfx(identity, 'secret'), pfx(identity, 'secret')], passphrase: 'secret' },
+  'a key with the longest passphrase': { cert: identity.cert, key: encryptedKey(identity, longest), passphrase: longest },
   'text': { cert: identity.cert.toString(), key: identity.key.toString() },
   'lists': { cert: [identity.cert], key: [identity.key] },
   'typed arrays': { cert: new Uint8Array(identity.cert), key: new Uint8Array(identity.key) },
@@ -123,4 +129,32 @@ test('buffers may be changed after a context was made of them', async () => {
   privateKey.fill(0)
   secureContext.context.addCACert(authority.cert)
   assert.ok(secureContext.context.native)
+})
+
+test('a passphrase is not cut where it is too long', () => {
+  const locked = encryptedKey(identity, longest)
+  assert.throws(() => tls.createSecureContext({ key: locked, passphrase: `${longest}y` }), { code: 'ERR_OSSL_BAD_DECRYPT' })
+})
+
+test('a key that says it has no passphrase does not get the common one', () => {
+  const locked = encryptedKey(identity, 'secret')
+  const options = { key: [{ pem: locked, passphrase: null }], passphrase: 'secret' }
+  assert.throws(() => tls.createSecureContext(options), { code: 'ERR_OSSL_BAD_DECRYPT' })
+})
+
+test('a PKCS#12 file without a key, or without its certificate, is refused in the words of node:tls', () => {
+  const files = { 'private key': ['-nokeys', '-in', identity.certFile], certificate: ['-nocerts', '-inkey', identity.keyFile] }
+  for (const [missing, words] of Object.entries(files)) {
+    const file = openssl('pkcs12', '-export', '-passout', 'pass:secret', ...words)
+    const expected = { code: 'ERR_CRYPTO_OPERATION_FAILED', message: `Unable to load ${missing} from PFX data` }
+    assert.throws(() => tls.createSecureContext({ pfx: file, passphrase: 'secret' }), expected)
+  }
+})
+
+test('a PKCS#12 file that is none is told apart from one that was cut off', () => {
+  const reason = (file) => {
+    try { tls.createSecureContext({ pfx: file }) } catch ({ code, message }) { return [code, message] }
+  }
+  assert.deepEqual(reason(Buffer.alloc(10)), [undefined, 'wrong tag'])
+  assert.deepEqual(reason(pfx(identity, 'x').subarray(0, 100)), [undefined, 'not enough data'])
 })

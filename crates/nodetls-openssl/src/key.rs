@@ -25,9 +25,10 @@ impl PrivateKey {
         // An empty answer, unlike a missing callback, never makes OpenSSL ask on the terminal.
         let key = PKey::private_key_from_pem_callback(pem, |buffer| {
             let passphrase = passphrase.unwrap_or_default();
-            let length = passphrase.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&passphrase[..length]);
-            Ok(length)
+            // Half a passphrase must not open what the whole one would not.
+            let start = buffer.get_mut(..passphrase.len()).ok_or_else(openssl::error::ErrorStack::get)?;
+            start.copy_from_slice(passphrase);
+            Ok(passphrase.len())
         })?;
         Ok(key.into())
     }

@@ -12,7 +12,7 @@ use nodetls_test::pair::{
     Variation, World, authority, client_identity, context, context_options, name, server_identity,
     with_identity,
 };
-use nodetls_test::pki::{KeyKind, Leaf};
+use nodetls_test::pki::{Identity, KeyKind, Leaf};
 
 type Change = Box<dyn Fn(&mut SecureContextOptions)>;
 
@@ -121,6 +121,36 @@ fn an_encrypted_key_needs_its_passphrase() {
     for (own, shared) in [(Some("right"), None), (None, Some("right")), (Some("right"), Some("wrong"))] {
         assert!(SecureContext::new(&with(own, shared)).is_ok(), "{own:?} {shared:?}");
     }
+}
+
+#[test]
+fn a_passphrase_is_never_cut() {
+    // OpenSSL asks for this many bytes.
+    let longest = "x".repeat(1024);
+    let encrypted = server_identity().encrypted_key_pem(&longest);
+    let with = |passphrase: &str| SecureContextOptions {
+        key: vec![key(encrypted.as_str(), Some(passphrase))],
+        ..Default::default()
+    };
+    assert!(SecureContext::new(&with(&longest)).is_ok());
+    assert_refused("more than the passphrase", "key", "ERR_OSSL_BAD_DECRYPT", |options| {
+        *options = with(&format!("{longest}y"));
+    });
+}
+
+#[test]
+fn of_certificates_of_one_kind_the_last_one_needs_a_key() {
+    let [first, second] = [0, 1].map(|_| authority().issue(&Leaf::server("localhost")));
+    let with = |certificates: [&Identity; 2]| SecureContextOptions {
+        cert: certificates.map(|identity| identity.cert_pem.clone().into()).into(),
+        key: vec![key(second.key_pem.as_str(), None)],
+        ..Default::default()
+    };
+    assert!(SecureContext::new(&with([&first, &second])).is_ok());
+    assert!(SecureContext::new(&with([&second, &second])).is_ok());
+    assert_refused("a certificate without a key", "cert", "ERR_OSSL_X509_KEY_VALUES_MISMATCH", |options| {
+        *options = with([&second, &first]);
+    });
 }
 
 #[test]

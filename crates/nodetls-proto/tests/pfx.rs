@@ -81,6 +81,10 @@ fn files_that_are_no_pfx_are_refused() {
     ] {
         assert_refused(what, "pfx", code, &options(&[(&bytes, passphrase)]));
     }
+    for (what, argument) in [("no key", "-nokeys"), ("no certificate", "-nocerts")] {
+        let half = pkcs12(server_identity(), "", "right", &[argument]);
+        assert_refused(what, "pfx", "ERR_CRYPTO_OPERATION_FAILED", &options(&[(&half, Some("right"))]));
+    }
     for passphrase in [&b"nul\0"[..], b"\xFF\xFE"] {
         let options =
             SecureContextOptions { passphrase: Some(passphrase.into()), ..options(&[(&whole, None)]) };

@@ -34,7 +34,26 @@ impl Identities {
         for pfx in &options.pfx {
             this.read_pfx(pfx, options.passphrase.as_ref())?;
         }
+        if !options.external_key {
+            this.drop_superseded();
+        }
         Ok(this)
+    }
+
+    /// Node: of two certificates of one kind the later one counts; the earlier one is kept here if it has a key of its
+    /// own.
+    fn drop_superseded(&mut self) {
+        let kind =
+            |chain: &Vec<Certificate>| chain.first().and_then(Certificate::public_key).map(|(kind, _)| kind);
+        let kinds: Vec<_> = self.chains.iter().map(kind).collect();
+        let is_kept = |(index, chain): &(usize, Vec<Certificate>)| {
+            let has_key = |leaf: &Certificate| self.keys.iter().any(|key| key.matches(leaf));
+            let later = &self.chains[index + 1..];
+            !later.iter().any(|other| other.first() == chain.first())
+                && (!kinds[index + 1..].contains(&kinds[*index]) || chain.first().is_some_and(has_key))
+        };
+        self.chains =
+            self.chains.iter().cloned().enumerate().filter(is_kept).map(|(_, chain)| chain).collect();
     }
 
     fn read_pfx(&mut self, pfx: &Pfx, shared: Option<&SecretBytes>) -> Result<(), Error> {
@@ -44,10 +63,14 @@ impl Identities {
                 ConfigError::refused("passphrase", "ERR_INVALID_ARG_VALUE", "not UTF-8, or with a NUL")
             })?;
         let opened = Pkcs12::from_der(pfx.buf.expose(), passphrase).map_err(pfx_error)?;
-        self.keys.extend(opened.key);
-        if let Some(leaf) = opened.certificate {
-            self.chains.push(std::iter::once(leaf).chain(opened.chain.iter().cloned()).collect());
-        }
+        // Node: a file of authorities alone is refused, in these words.
+        let missing = |what| {
+            let message = format!("Unable to load {what} from PFX data");
+            ConfigError::refused("pfx", "ERR_CRYPTO_OPERATION_FAILED", message)
+        };
+        self.keys.push(opened.key.ok_or_else(|| missing("private key"))?);
+        let leaf = opened.certificate.ok_or_else(|| missing("certificate"))?;
+        self.chains.push(std::iter::once(leaf).chain(opened.chain.iter().cloned()).collect());
         self.authorities.extend(opened.chain);
         Ok(())
     }
