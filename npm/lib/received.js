@@ -11,9 +11,15 @@ function received (value) {
   if (value == null) return `Received ${value}`
   if (typeof value === 'function') return `Received function ${value.name}`
   if (typeof value === 'object') return receivedObject(value)
+  if (typeof value === 'string') return `Received type string (${quoted(value)})`
   let text = inspect(value, { colors: false })
   if (text.length > LONGEST) text = `${text.slice(0, LONGEST - 3)}...`
   return `Received type ${typeof value} (${text})`
+}
+
+function quoted (text) {
+  const shown = text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}...` : text
+  return shown.includes("'") ? JSON.stringify(shown) : `'${shown}'`
 }
 
 function receivedObject (value) {

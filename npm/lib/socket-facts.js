@@ -102,7 +102,8 @@ const methods = {
     try {
       return this[kNative].exportKeyingMaterial(length, Buffer.from(label), context && Buffer.from(context.buffer, context.byteOffset, context.byteLength))
     } catch (error) {
-      throw error.native ? fromNative(error.native) : error
+      // As for a context, Node.js names no function.
+      throw error.native ? fromNative({ ...error.native, kind: 'config' }) : error
     }
   },
 

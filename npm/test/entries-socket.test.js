@@ -168,6 +168,16 @@ inPairings('D37 both sides export the same key material, for each label and cont
   assert.throws(() => client.exportKeyingMaterial(1, 1), { code: 'ERR_INVALID_ARG_TYPE' })
 }))
 
+inPairings('labels of TLS itself are refused for exported key material', (S, C) => connected(S, C, { server: { maxVersion: 'TLSv1.2' } }, async (client, server) => {
+  for (const side of [client, server]) {
+    assert.throws(() => side.exportKeyingMaterial(10, 'key expansion'), (error) => {
+      assert.deepStrictEqual(Object.keys(error).sort(), ['code', 'library', 'reason'])
+      assert.strictEqual(error.code, 'ERR_SSL_TLS_ILLEGAL_EXPORTER_LABEL')
+      return error.message === 'error:0A00016F:SSL routines::tls illegal exporter label'
+    })
+  }
+}))
+
 inPairings('D45 a client can renegotiate, and is told when it is done', (S, C) => connected(S, C, { server: { maxVersion: 'TLSv1.2' } }, async (client, server) => {
   server.pipe(server)
   const before = client.getFinished()
