@@ -28,7 +28,8 @@ function protocols (given) {
 /** The name that a client checks; only host names are sent. */
 function serverName (socket) {
   const options = socket[kConnectOptions] ?? {}
-  return socket._servername ?? options.servername ?? socket._tlsOptions.servername ?? options.host ?? 'localhost'
+  // A socket that was given knows the name that it has looked up.
+  return socket._servername || options.servername || socket._tlsOptions.servername || options.host || options.socket?._host || 'localhost'
 }
 
 /** Stands for a host whose name is none that TLS knows; it is never sent, and RFC 6761 keeps it free. */
@@ -62,9 +63,8 @@ function repaired (socket, options, error) {
 function clientOptions (socket) {
   const options = socket._tlsOptions
   const connectOptions = socket[kConnectOptions] ?? options
-  const name = serverName(socket)
   return {
-    servername: name || 'localhost',
+    servername: serverName(socket),
     // Node.js sends only what `servername` names.
     sendServername: Boolean(socket._servername ?? options.servername ?? connectOptions.servername),
     alpnProtocols: protocols(options.ALPNProtocols),

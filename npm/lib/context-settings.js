@@ -32,7 +32,9 @@ function toError (error, options) {
   const failure = error?.native
   if (!failure) return error
   // Each version is possible, but not together: as in Node.js, connections fail.
-  if (failure.option === 'minVersion') return codes.ERR_SSL_NO_PROTOCOLS_AVAILABLE()
+  if (failure.option === 'minVersion') {
+    return Object.assign(codes.ERR_SSL_NO_PROTOCOLS_AVAILABLE(), { library: 'SSL routines', reason: 'no protocols available' })
+  }
   return WORDS[failure.option]?.(failure, options) ?? fromNative(failure)
 }
 

@@ -128,7 +128,8 @@ codes.ERR_TLS_CERT_ALTNAME_INVALID = function identityMismatch (reason, host, ce
 }
 
 /** Codes whose text is Node.js's, whatever the core says. */
-const FIXED = new Set(['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED', 'ERR_MULTIPLE_CALLBACK'])
+const FIXED = new Set(['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_SESSION_ATTACK', 'ERR_TLS_RENEGOTIATION_DISABLED', 'ERR_MULTIPLE_CALLBACK',
+  'ERR_TLS_PSK_SET_IDENTIY_HINT_FAILED'])
 
 /** What OpenSSL would have said where the core found out by itself. */
 const SAID_BY_OPENSSL = {

@@ -11,16 +11,24 @@ function checkSession (session) {
   if (!ArrayBuffer.isView(session)) throw plain(new TypeError('Session must be a buffer'), 'ERR_INVALID_ARG_TYPE', checkSession)
 }
 
+function checkCallbacks (options) {
+  for (const name of ['SNICallback', 'ALPNCallback']) {
+    if (options[name]) validateFunction(options[name], `options.${name}`)
+  }
+}
+
 /**
  * Checks a socket's options in Node.js's order, and makes their context where they hold none.
  * @param {any} options
  */
 function checkSocketOptions (options) {
-  const { enableTrace, pskCallback, secureContext, session } = options
+  const { ALPNProtocols, enableTrace, pskCallback, secureContext, session } = options
   if (enableTrace != null) validateBoolean(enableTrace, 'options.enableTrace')
+  if (ALPNProtocols && !Array.isArray(ALPNProtocols) && !ArrayBuffer.isView(ALPNProtocols)) throw new TypeError('Must give a Buffer as first argument')
   if (!secureContext) options.secureContext = createSecureContext(options)
   else if (!isContext(secureContext)) throw codes.ERR_TLS_INVALID_CONTEXT('context')
   if (session) checkSession(session)
+  if (options.isServer) checkCallbacks(options)
   if (pskCallback) validateFunction(pskCallback, 'pskCallback')
 }
 

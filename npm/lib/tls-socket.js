@@ -6,13 +6,13 @@
 // It owns no handle of libuv. Its life: made, given a stream (`_carry`), connected, secure (`engineSecure`), closed. The
 // engine calls the methods that begin with `engine`.
 
-const { appendFileSync } = require('node:fs')
 const net = require('node:net')
 
 const { createConnection } = require('./connection-options')
-const { flags, wantsKeyLog } = require('./defaults')
+const { wantsKeyLog } = require('./defaults')
 const { Engine } = require('./engine')
 const { codes, connResetException, writeProtocolError } = require('./errors')
+const { announceKeyLog, writeKeyLog } = require('./key-log')
 const { installFacts } = require('./socket-facts')
 const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
@@ -37,6 +37,7 @@ function TLSSocket (socket, options) {
   if (socket && !isDuplex(socket)) throw codes.ERR_INVALID_ARG_TYPE('socket', 'stream.Duplex', socket)
   const tlsOptions = { ...options }
   checkSocketOptions(tlsOptions)
+  announceKeyLog()
   this[kConnecting] = false
   net.Socket.call(this, {
     allowHalfOpen: socket ? socket.allowHalfOpen : tlsOptions.allowHalfOpen,
@@ -345,7 +346,7 @@ prototype._disconnected = function () {
 
 prototype.engineKeylog = function (line) {
   const text = Buffer.concat([line, Buffer.from('\n')])
-  if (flags.keylogFile) appendFileSync(flags.keylogFile, text, { mode: 0o600 })
+  writeKeyLog(text)
   this.emit('keylog', text)
 }
 

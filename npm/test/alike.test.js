@@ -36,6 +36,7 @@ const CONNECT = [
   [-1], [65536], [NaN], [{ port: 'x' }], [{ port: null }], [{ path: 5 }], [{ ...PORT, host: 5 }],
   ...[5, 'abc', true, {}, [], Symbol('x'), Buffer.alloc(0), Buffer.from('abc'), null, ''].map((session) => [{ ...PORT, session }]),
   ...[5, 'abc', true, {}, [], null, 0].map((secureContext) => [{ ...PORT, secureContext }]),
+  ...['x', 5, {}, true, null, 0].map((ALPNProtocols) => [{ ...PORT, ALPNProtocols }]),
   ...[5, 'abc', true, {}, [], null, 0, () => {}].map((pskCallback) => [{ ...PORT, pskCallback }]),
   ...[0, 5, 'abc', {}, [], () => {}, null, false].map((enableTrace) => [{ ...PORT, enableTrace }])
 ]
@@ -57,7 +58,8 @@ test('the size of Diffie-Hellman parameters is checked in the words of node:tls'
 test('a socket that cannot be made is an exception of its constructor', { skip }, () => {
   const { cert, key } = certificate()
   const options = [{ key: 'abc', cert }, { cert: 5 }, { ciphers: 'x' }, { secureContext: {} }, { minVersion: 'x' }, { enableTrace: 1 },
-    { isServer: true, key, cert, pskCallback: 5 }, { session: 'abc' }]
+    { isServer: true, key, cert, pskCallback: 5 }, { session: 'abc' }, { isServer: true, key, cert, SNICallback: 'x' },
+    { isServer: true, key, cert, ALPNCallback: {} }, { ALPNProtocols: 'x' }]
   for (const one of options) {
     const [ours, theirs] = [nodetls, builtin].map((tls) => thrown(() => new tls.TLSSocket(new PassThrough(), one).on('error', () => {})))
     assert.notEqual(theirs, null)
@@ -211,7 +213,8 @@ function survivor (listeners) {
         socket.on('secureConnect', () => { socket.write('x'); listeners.secureConnect?.(socket) })
         socket.on('close', () => resolve(text))
       })))
-      server.close(() => console.log(JSON.stringify({ exceptions, told: told.join('') })))
+      server.close()
+      process.on('exit', () => console.log(JSON.stringify({ exceptions, told: told.join('') })))
     })`
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 20000 })
   assert.equal(stderr, '')

@@ -3,8 +3,9 @@
 // What concerns whole processes: command-line flags at work, clusters, workers, when a process ends, what it keeps.
 
 const { fork, spawn, spawnSync } = require('node:child_process')
+const fs = require('node:fs')
 const path = require('node:path')
-const { ca, certificate } = require('./fixtures')
+const { ca, certificate, directory } = require('./fixtures')
 const { assert, inPairings, limited, nodetls, once, secure, serve, tls, withClient } = require('./world')
 
 const MODULES = { nodetls: require.resolve('..'), 'Node.js': 'node:tls' }
@@ -48,6 +49,21 @@ limited('NODE_TLS_REJECT_UNAUTHORIZED=0 lets everybody in, and is warned of', ()
     assert.match(stdout, /^TLSv1\.3 /)
     assert.match(stderr, /NODE_TLS_REJECT_UNAUTHORIZED.*insecure/)
   }
+})
+
+limited('the file of --tls-keylog is warned of, and a connection does not fail with it', () => {
+  const lines = []
+  for (const module of Object.values(MODULES)) {
+    const file = path.join(directory, `key-log-${lines.length}`)
+    const { stdout, stderr } = run(module, CONNECT, { flags: [`--tls-keylog=${file}`] })
+    assert.match(stdout, /^TLSv1\.3 /)
+    assert.match(stderr, /Using --tls-keylog makes TLS connections insecure by writing secret key material to file /)
+    lines.push(fs.readFileSync(file, 'latin1').split('\n').map((line) => line.split(' ')[0]).sort())
+    const failed = run(module, CONNECT, { flags: [`--tls-keylog=${path.join(directory, 'none', 'x')}`] })
+    assert.match(failed.stdout, /^TLSv1\.3 /)
+    assert.match(failed.stderr, /Failed to write TLS keylog \(this warning will not be repeated\): Error: ENOENT/)
+  }
+  assert.deepStrictEqual(lines[0], lines[1])
 })
 
 limited('A17 the workers of a cluster share ticket keys', async (t) => {

@@ -149,3 +149,14 @@ test('a failure of a client without listeners ends the process, as with node:tls
     assert.match(stderr, /UNABLE_TO_VERIFY_LEAF_SIGNATURE/)
   }
 })
+
+test('the host of a socket that was given is the one that is checked', async (t) => {
+  const port = await listening(t, nodetls.createServer(identity()))
+  const lookup = (name, options, done) => options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)
+  const over = (host) => ({ socket: net.connect({ port, host, lookup }), ca: ca().cert })
+  const socket = await connected(t, over('localhost'), nodetls)
+  assert.equal(socket.authorized, true)
+  const error = await outcome(t, over('other.test'), nodetls)
+  assert.equal(error.code, 'ERR_TLS_CERT_ALTNAME_INVALID')
+  assert.equal(error.host, 'other.test')
+})
