@@ -5,16 +5,18 @@ use crate::load::{Load, Measure};
 use crate::servers::{Groups, Implementation};
 
 pub(crate) const USAGE: &str = "\
-usage: nodetls-bench [--quick] [--json]
+usage: nodetls-bench [--quick] [--json] [--only=PART]
 
-  --quick   a few seconds, every byte compared; the figures mean nothing
-  --json    the rows as JSON instead of a table";
+  --quick       a few seconds, every byte compared; the figures mean nothing
+  --json        the rows as JSON instead of a table
+  --only=PART   just the measures with this in their names";
 
 /// What the program is asked to do.
 pub(crate) enum Command {
     Measure {
         effort: Effort,
         format: Format,
+        only: String,
     },
     /// Run as the client of a server in JavaScript; not for people.
     Load(Load),
@@ -78,8 +80,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
         let (address, authority, count) = (address.parse()?, authority.to_owned(), count.parse()?);
         return Ok(Command::Load(Load { measure, groups, address, authority, count }));
     }
-    let (mut effort, mut format) = (Effort::FULL, Format::Table);
+    let (mut effort, mut format, mut only) = (Effort::FULL, Format::Table, String::new());
     for argument in arguments {
+        if let Some(part) = argument.strip_prefix("--only=") {
+            part.clone_into(&mut only);
+            continue;
+        }
         match argument {
             "--quick" => effort = Effort::QUICK,
             "--json" => format = Format::Json,
@@ -87,5 +93,5 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
             _ => return Err(USAGE.into()),
         }
     }
-    Ok(Command::Measure { effort, format })
+    Ok(Command::Measure { effort, format, only })
 }

@@ -1,7 +1,8 @@
 //! nodetls against tokio-openssl (the same OpenSSL below) and tokio-rustls (on aws-lc): one command, one table.
 //!
 //! ```text
-//! cargo run --release -p nodetls-bench -- [--quick] [--json]      or      cargo xtask bench [--quick] [--json]
+//! cargo run --release -p nodetls-bench -- [--quick] [--json] [--only=PART]
+//! cargo xtask bench [--quick] [--json] [--only=PART]
 //! ```
 //!
 //! # What is measured
@@ -67,8 +68,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome<()> {
     match command {
-        Command::Measure { effort, format } => {
-            let rows = measure::all(&effort, |measure| eprintln!("measuring: {measure}"))?;
+        Command::Measure { effort, format, only } => {
+            let rows = measure::all(&effort, &only, |measure| eprintln!("measuring: {measure}"))?;
             match format {
                 Format::Table => print!("{}", table::text(&rows, effort.judged)),
                 Format::Json => println!("{}", table::json(&rows, effort.judged)),

@@ -46,20 +46,30 @@ impl World {
     }
 }
 
-/// Runs all measures; `announce` is told what comes next.
-pub(crate) fn all(effort: &Effort, announce: impl Fn(&str)) -> Outcome<Vec<Row>> {
+/// Runs the measures that have `only` in their names; `announce` is told what comes next.
+pub(crate) fn all(effort: &Effort, only: &str, announce: impl Fn(&str)) -> Outcome<Vec<Row>> {
     let world = World::new()?;
     let mut rows = Vec::new();
+    let wanted = |name: &str| {
+        let is_wanted = name.contains(only);
+        if is_wanted {
+            announce(name);
+        }
+        is_wanted
+    };
     for measure in [bulk::Bulk::SEND_16, bulk::Bulk::SEND_256, bulk::Bulk::RECEIVE] {
-        announce(measure.name());
-        rows.extend(bulk::measure(&world, effort, measure)?);
+        if wanted(measure.name()) {
+            rows.extend(bulk::measure(&world, effort, measure)?);
+        }
     }
     for measure in handshake::Handshake::ALL {
-        announce(measure.name());
-        rows.push(handshake::measure(&world, effort, measure)?);
+        if wanted(measure.name()) {
+            rows.push(handshake::measure(&world, effort, measure)?);
+        }
     }
-    announce(idle::NAME);
-    rows.push(idle::measure(&world, effort)?);
+    if wanted(idle::NAME) {
+        rows.push(idle::measure(&world, effort)?);
+    }
     Ok(rows)
 }
 
