@@ -121,7 +121,7 @@ fn data_that_is_under_way_when_a_renegotiation_begins_arrives() {
 
 #[test]
 fn data_of_a_program_that_does_not_read_is_kept_and_then_delivered() {
-    let bytes: Vec<u8> = (0..60_000_u32).map(|number| (number % 253) as u8).collect();
+    let bytes: Vec<u8> = (0..48_000_u32).map(|number| (number % 253) as u8).collect();
     for side in SIDES {
         let mut pair = World::new(plain()).connected();
         pair.peer(side).reads = false;

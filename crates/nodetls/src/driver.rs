@@ -119,13 +119,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let cx = &mut Context::from_waker(&waker);
         loop {
             self.dispatch_events();
+            let is_done = self.connection.is_open() && !self.connection.waits_for_answer();
+            if is_done && !self.connection.is_last_flight_needed() {
+                // Tickets leave with the first data, or when the program waits for some.
+                self.timer = None;
+                return Poll::Ready(Ok(()));
+            }
             let sent = self.poll_send(cx);
             if let Some(error) = self.connection.error() {
                 // What is left to be sent is the alert; a transport that does not take it has no right to delay us.
                 return Poll::Ready(Err(error.clone().into()));
             }
-            if self.connection.is_open() && !self.connection.waits_for_answer() {
-                if self.peer_waits(cx) && !self.poll_timer(cx) {
+            if is_done {
+                // A transport that fails here fails the first read or write too, which tells what the peer had to say.
+                if self.poll_send_all(cx).is_pending() && !self.poll_timer(cx) {
                     return Poll::Pending;
                 }
                 self.timer = None;
@@ -318,12 +325,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let _ = Pin::new(&mut self.stream).poll_flush(cx)?;
         self.connection.release_buffers();
         Poll::Pending
-    }
-
-    /// Whether the peer still lacks this side's last flight of the handshake.
-    fn peer_waits(&mut self, cx: &mut Context<'_>) -> bool {
-        // A transport that fails here fails the first read or write too, which tells what the peer had to say.
-        self.poll_send_all(cx).is_pending() && self.connection.is_last_flight_needed()
     }
 
     /// Sends all there is, through the transport's own buffer.
