@@ -13,8 +13,10 @@ use openssl::x509::X509;
 use openssl_sys::{EVP_PKEY, SSL_CTX};
 
 use crate::external_key::external_key;
-use crate::result::one;
-use crate::{Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, ocsp, sys, ticket, trace};
+use crate::result::{non_null, one};
+use crate::{
+    Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, key_schedule, ocsp, sys, ticket, trace,
+};
 
 /// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
 pub const SSL_OP_CIPHER_SERVER_PREFERENCE: u64 = 1 << 22;
@@ -63,6 +65,18 @@ impl std::fmt::Debug for Context {
     }
 }
 
+/// An `SSL_CTX` that prefers the key schedule of this crate, if there is one.
+fn new_builder() -> Result<SslContextBuilder, ErrorStack> {
+    let properties =
+        key_schedule::load_provider().map_or(std::ptr::null(), |()| key_schedule::PROPERTIES.as_ptr());
+    let method = SslMethod::tls();
+    // SAFETY: the null library context is the default one; OpenSSL copies the properties; the method lives for ever.
+    let context = unsafe { sys::SSL_CTX_new_ex(std::ptr::null_mut(), properties, method.as_ptr()) };
+    let context = non_null(context)?;
+    // SAFETY: OpenSSL has handed over the one reference.
+    Ok(unsafe { SslContextBuilder::from_ptr(context.as_ptr()) })
+}
+
 /// Makes a [`Context`]. Each method corresponds to the `SSL_CTX_*` function of its name.
 pub struct ContextBuilder {
     builder: SslContextBuilder,
@@ -78,8 +92,7 @@ impl ContextBuilder {
     pub fn new() -> Result<Self, ErrorStack> {
         init();
         ErrorStack::clear();
-        let builder = SslContextBuilder::new(SslMethod::tls())?;
-        let mut builder = Self { builder, signs_elsewhere: false, engines: Vec::new() };
+        let mut builder = Self { builder: new_builder()?, signs_elsewhere: false, engines: Vec::new() };
         builder.set_modes();
         builder.set_callbacks();
         Ok(builder)

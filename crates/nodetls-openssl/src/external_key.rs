@@ -18,9 +18,10 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use openssl_sys::{EVP_PKEY, OSSL_PARAM};
 
 use crate::callbacks::guard;
+use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Table, function};
 use crate::result::{non_null, one};
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH};
-use crate::{Certificate, ErrorStack, fiber, init, sys};
+use crate::{Certificate, ErrorStack, fiber, sys};
 
 /// A signature that OpenSSL needs from a key that is elsewhere.
 pub struct SignRequest {
@@ -149,18 +150,9 @@ fn make_key(kind: Kind, properties: &CStr, params: *mut OSSL_PARAM) -> Result<PK
     result.map(|key| unsafe { PKey::from_ptr(key.as_ptr()) })
 }
 
-/// Makes the provider known to OpenSSL, once a process, besides its default one.
 fn load_provider() -> Result<(), ErrorStack> {
     static LOADED: OnceLock<bool> = OnceLock::new();
-    init();
-    let loaded = *LOADED.get_or_init(|| {
-        let (library, name) = (std::ptr::null_mut(), c"nodetls".as_ptr());
-        // SAFETY: the name is static, and the function has the signature that `provider(7)` gives.
-        let known = unsafe { sys::OSSL_PROVIDER_add_builtin(library, name, Some(provider_init)) };
-        // SAFETY: as above; 1 keeps the default provider, which is only there as long as nobody asks for another.
-        known == 1 && !unsafe { openssl_sys::OSSL_PROVIDER_try_load(library, name, 1) }.is_null()
-    });
-    if loaded { Ok(()) } else { Err(ErrorStack::drain()) }
+    provider::load(&LOADED, c"nodetls", provider_init)
 }
 
 // ---- the provider's tables ----
@@ -216,32 +208,9 @@ impl Kind {
     }
 }
 
-/// A table that OpenSSL reads.
-struct Table<T, const N: usize>([T; N]);
-
-// SAFETY: the tables hold addresses of functions and of static data only, and never change.
-unsafe impl<T, const N: usize> Sync for Table<T, N> {}
-
-const fn function(id: c_int, function: *const ()) -> OSSL_DISPATCH {
-    OSSL_DISPATCH { id, function }
-}
-
 const fn algorithm(name: &'static CStr, functions: *const OSSL_DISPATCH) -> OSSL_ALGORITHM {
-    OSSL_ALGORITHM {
-        names: name.as_ptr(),
-        properties: c"provider=nodetls".as_ptr(),
-        functions,
-        description: std::ptr::null(),
-    }
+    provider::algorithm(name, c"provider=nodetls", functions)
 }
-
-const END_OF_FUNCTIONS: OSSL_DISPATCH = function(0, std::ptr::null());
-const END_OF_ALGORITHMS: OSSL_ALGORITHM = OSSL_ALGORITHM {
-    names: std::ptr::null(),
-    properties: std::ptr::null(),
-    functions: std::ptr::null(),
-    description: std::ptr::null(),
-};
 
 static PROVIDER: Table<OSSL_DISPATCH, 2> =
     Table([function(1027, query_operation as *const ()), END_OF_FUNCTIONS]);
@@ -320,11 +289,8 @@ unsafe extern "C" fn provider_init(
     out: *mut *const OSSL_DISPATCH,
     context: *mut *mut c_void,
 ) -> c_int {
-    // SAFETY: OpenSSL's own out parameters; so for the next.
-    unsafe { out.write(PROVIDER.0.as_ptr()) };
-    // SAFETY: as above. The context is only passed back to us, where nobody reads it.
-    unsafe { context.write(handle.cast_mut()) };
-    1
+    // SAFETY: OpenSSL's own out parameters.
+    unsafe { provider::introduce(&PROVIDER, handle, out, context) }
 }
 
 unsafe extern "C" fn query_operation(

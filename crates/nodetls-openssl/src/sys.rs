@@ -5,8 +5,8 @@
 use libc::{c_char, c_int, c_long, c_uchar, c_uint, c_ulong, c_void, size_t};
 use openssl_sys::{
     ASN1_BIT_STRING, ASN1_INTEGER, ASN1_OBJECT, ASN1_TYPE, BIO, ENGINE, EVP_CIPHER_CTX, EVP_MAC_CTX, EVP_MD,
-    EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, X509, X509_CRL, X509_NAME,
-    X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
+    EVP_PKEY, OSSL_LIB_CTX, OSSL_PARAM, SSL, SSL_CIPHER, SSL_CTX, SSL_METHOD, SSL_SESSION, X509, X509_CRL,
+    X509_NAME, X509_NAME_ENTRY, X509_STORE, X509_STORE_CTX, X509_VERIFY_PARAM,
 };
 use openssl_sys::{GENERAL_NAME, OPENSSL_STACK};
 use openssl_sys::{pem_password_cb, stack_st_SSL_CIPHER, stack_st_X509};
@@ -432,6 +432,14 @@ unsafe extern "C" {
     );
     /// `SSL_group_to_name(3)`.
     pub(crate) fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
+    /// `OPENSSL_malloc(3)`.
+    pub(crate) fn OPENSSL_cleanse(memory: *mut c_void, length: size_t);
+    /// `SSL_CTX_new_ex(3)`.
+    pub(crate) fn SSL_CTX_new_ex(
+        library: *mut OSSL_LIB_CTX,
+        properties: *const c_char,
+        method: *const SSL_METHOD,
+    ) -> *mut SSL_CTX;
     /// `OSSL_PROVIDER(3)`.
     pub(crate) fn OSSL_PROVIDER_add_builtin(
         library: *mut OSSL_LIB_CTX,
