@@ -55,7 +55,7 @@ pub use error::{ErrorEntry, ErrorStack};
 pub use external_key::SignRequest;
 pub use key::PrivateKey;
 pub use negotiated::{CipherSuite, EphemeralKey};
-pub use ocsp::{OcspVerdict, is_ocsp_response, judge_ocsp_response};
+pub use ocsp::{OcspVerdict, is_ocsp_response};
 pub use pkcs12::{Pkcs12, Pkcs12Error};
 pub use psk::{MAX_PSK_IDENTITY, MAX_PSK_KEY, Psk};
 pub use renegotiation::KeyUpdateRequest;

@@ -173,12 +173,6 @@ impl Ssl {
         }
     }
 
-    /// The response about its certificate that a server has stapled. Exclusive, because OpenSSL writes it anew for
-    /// each caller.
-    pub fn ocsp_response(&mut self) -> Option<Vec<u8>> {
-        self.ssl().ocsp_status().map(<[u8]>::to_vec)
-    }
-
     /// The Finished message that was sent last; empty before. Corresponds to `SSL_get_finished`.
     pub fn finished(&self) -> Vec<u8> {
         let mut message = [0; MAX_FINISHED];

@@ -17,7 +17,10 @@ use crate::external_key::SignRequest;
 use crate::fiber::{Fiber, Run};
 use crate::result::{one, one_long};
 use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
-use crate::{Certificate, Context, ErrorStack, Psk, Session, TicketKeyRing, TrustStore, bio, callbacks, sys};
+use crate::{
+    Certificate, Context, ErrorStack, OcspVerdict, Psk, Session, TicketKeyRing, TrustStore, bio, callbacks,
+    sys,
+};
 
 const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 
@@ -182,12 +185,14 @@ impl Ssl {
         self.state_mut().alpn = protocol;
     }
 
-    /// Makes a client ask for the status of the server's certificate.
+    /// Makes a client ask for the status of the server's certificate; `demanded`: and fail the handshake unless the
+    /// server proves that it is good.
     ///
     /// # Errors
     /// When memory runs out.
-    pub fn request_ocsp(&mut self) -> Result<(), ErrorStack> {
+    pub fn request_ocsp(&mut self, demanded: bool) -> Result<(), ErrorStack> {
         ErrorStack::clear();
+        self.state_mut().demands_ocsp = demanded;
         Ok(self.ssl.set_status_type(openssl::ssl::StatusType::OCSP)?)
     }
 
@@ -422,13 +427,14 @@ impl Ssl {
         self.state().report.as_ref()
     }
 
-    /// Whether there is anything to take: sessions, key material, alerts or a trace.
+    /// Whether there is anything to take: sessions, key material, alerts, a status or a trace.
     pub fn has_recorded(&self) -> bool {
         let state = self.state();
         !(state.new_sessions.is_empty()
             && state.key_log.is_empty()
             && state.alerts.is_empty()
-            && state.trace.is_empty())
+            && state.trace.is_empty()
+            && state.ocsp_response.is_none())
     }
 
     /// Takes the sessions that came into being since the last call.
@@ -439,6 +445,16 @@ impl Ssl {
     /// Takes the lines of key material, in NSS format without line ends.
     pub fn take_key_log(&mut self) -> Vec<Zeroizing<Vec<u8>>> {
         std::mem::take(&mut self.state_mut().key_log)
+    }
+
+    /// Takes the status of its certificate that a server has stapled since the last call.
+    pub fn take_ocsp_response(&mut self) -> Option<Vec<u8>> {
+        self.state_mut().ocsp_response.take()
+    }
+
+    /// Why the status was refused that was stapled last, or was not.
+    pub fn ocsp_objection(&self) -> Option<OcspVerdict> {
+        self.state().ocsp_objection
     }
 
     /// Takes what was traced since the last call.

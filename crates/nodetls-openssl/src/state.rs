@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::buffer::{Ciphertext, Output};
 use crate::external_key::SignRequest;
 use crate::fiber::Stop;
-use crate::{Certificate, Psk, Session, TicketKeyRing, TrustStore};
+use crate::{Certificate, OcspVerdict, Psk, Session, TicketKeyRing, TrustStore};
 
 /// What the verification callback does with OpenSSL's verdict on the peer's chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,12 @@ pub(crate) struct State {
     pub(crate) resume: Option<Session>,
     /// A server's response about one of its certificates.
     pub(crate) ocsp: Option<(Certificate, Vec<u8>)>,
+    /// Whether a client accepts only servers that prove by a stapled status that their certificate is good.
+    pub(crate) demands_ocsp: bool,
+    /// What a server has stapled, until it is taken.
+    pub(crate) ocsp_response: Option<Vec<u8>>,
+    /// Why that was refused.
+    pub(crate) ocsp_objection: Option<OcspVerdict>,
     pub(crate) psk: Option<Psk>,
     pub(crate) ticket_keys: Option<TicketKeyRing>,
     pub(crate) new_sessions: Vec<Session>,

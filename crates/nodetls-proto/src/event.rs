@@ -35,7 +35,9 @@ pub enum Event {
     /// A server has told the status of its certificate, in DER; not judged unless the options say so. Comes before
     /// [`Event::Secure`]. Node: event `OCSPResponse`.
     OcspResponse(Vec<u8>),
-    /// A client has received a session that a later connection can resume. Node: event `session`.
+    /// A client has received a session that a later connection can resume: several in TLS 1.3, at any time; up to TLS 1.2
+    /// one, before [`Event::Secure`], and in a resumption only where the server has renewed its ticket.
+    /// Node: event `session`.
     Session(Session),
     /// A line of key material in the format of NSS, without line end. Node: event `keylog`.
     KeyLog(SecretBytes),

@@ -56,7 +56,8 @@ pub enum OcspStapling {
     NotRequested,
     /// The server is asked; what it says is an event and changes nothing. Node: `requestOCSP: true`.
     Requested,
-    /// The server is asked, and refused unless it proves by a current response that its certificate is good:
+    /// The server is asked, and refused unless it proves by a current response that its certificate is good, before
+    /// anything of the client's own is sent:
     /// `OCSP_VERIFY_NEEDED` without a response, `OCSP_VERIFY_FAILED` for one that cannot be believed, `CERT_REVOKED`,
     /// `OCSP_CERT_UNKNOWN`.
     Required,

@@ -432,6 +432,24 @@ fn getters_know_nothing_before_the_handshake_and_agree_after_it() {
     }
 }
 
+#[test]
+fn the_version_of_a_suite_is_the_first_that_had_it() {
+    for variation in Variation::deliveries().into_iter().filter(|variation| !variation.is_tls1_3()) {
+        let mut world = World::new(variation);
+        let mut options = context_options(variation.version);
+        options.ciphers = Some("ECDHE-ECDSA-AES128-SHA".to_owned());
+        world.client_context = context(&options);
+        let pair = world.connected();
+        for connection in [&pair.client.connection, &pair.server.connection] {
+            let suite = connection.cipher_suite().unwrap();
+            assert_eq!(suite.name, "ECDHE-ECDSA-AES128-SHA");
+            assert_eq!(suite.standard_name, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA");
+            assert_eq!(suite.version, "TLSv1.0");
+            assert_eq!(connection.protocol_version(), Some(ProtocolVersion::Tls1_2));
+        }
+    }
+}
+
 fn assert_suite_fits(suite: CipherSuite, variation: Variation) {
     assert!(suite.standard_name.starts_with("TLS_"));
     assert_eq!(suite.version, if variation.is_tls1_3() { "TLSv1.3" } else { "TLSv1.2" });

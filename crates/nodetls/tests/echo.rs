@@ -117,12 +117,22 @@ async fn a_session_taken_from_a_connection_is_resumed_by_the_next() {
 #[tokio::test]
 async fn close_waits_for_the_last_connection() {
     let world = world().await;
-    let (client, server) = world.pair().await;
-    assert_eq!(world.server.acceptor().connections(), 1);
+    let (first, last) = (world.pair().await, world.pair().await);
+    assert_eq!(world.server.acceptor().connections(), 2);
     let closing = world.server.close();
     tokio::pin!(closing);
+    while TcpStream::connect(world.server.local_addr()).await.is_ok() {
+        assert!(futures_util::poll!(&mut closing).is_pending());
+    }
+    // Nothing is listened to any more, so that only the connections are left to be waited for.
+    for _ in 0..10 {
+        assert!(futures_util::poll!(&mut closing).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(first);
+    assert_eq!(world.server.acceptor().connections(), 1);
     assert!(futures_util::poll!(&mut closing).is_pending());
-    drop((client, server));
+    drop(last);
     closing.await;
     assert_eq!(world.server.acceptor().connections(), 0);
     assert!(world.server.accept().await.is_err());

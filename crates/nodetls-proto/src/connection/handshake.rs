@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use nodetls_openssl::{
-    AlertRecord, OcspVerdict, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport, judge_ocsp_response,
-};
+use nodetls_openssl::{AlertRecord, OcspVerdict, OnVerify, Progress, Ssl, VerifyFinding, VerifyReport};
 
 use super::question::{AskNewSession, AskSign, AskVerifyPeer, QuestionKind, VerifyPeerAnswer};
 use super::renegotiation::{ask_for_certificate, is_refusal};
@@ -22,6 +20,7 @@ use crate::options::{ClientAuthentication, ClientOptions, OcspStapling, Side, al
 use crate::secret::SecretBytes;
 use crate::session::{Session, client_binding, offered_session};
 use crate::verification::{self, verify_error};
+use crate::version::ProtocolVersion;
 
 /// `SSL_R_CERTIFICATE_VERIFY_FAILED`: OpenSSL's account of a refusal that was decided here.
 const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
@@ -31,8 +30,6 @@ const CERTIFICATE_VERIFY_FAILED: &str = "ERR_SSL_CERTIFICATE_VERIFY_FAILED";
 pub(super) enum Step {
     /// Judge a peer whose certificate was not judged during the handshake.
     VerifyPeer,
-    /// Look at what the server has stapled.
-    Ocsp,
     /// Have a session stored.
     NewSession(Session),
     /// Tell the driver.
@@ -51,7 +48,7 @@ pub(super) fn client_ssl(context: &SecureContext, options: &ClientOptions) -> Re
         ssl.set_server_name(name).map_err(ConfigError::from_openssl("servername"))?;
     }
     if options.ocsp != OcspStapling::NotRequested {
-        ssl.request_ocsp().map_err(Error::bug)?;
+        ssl.request_ocsp(options.ocsp == OcspStapling::Required).map_err(Error::bug)?;
     }
     if options.post_handshake_auth {
         ssl.offer_post_handshake_authentication();
@@ -130,6 +127,10 @@ impl Connection {
         if let Some(received) = alert.received {
             return Error::alert_received(stack, received, side);
         }
+        if let Some(number) = self.ocsp_objection() {
+            let objection = VerifyError::new(number, 0, self.peer_certificate(), side);
+            return Error::Verify(Arc::new(objection.with_alert(alert.sent)));
+        }
         let error = Error::from_openssl(stack, alert.sent, side);
         if error.code() != CERTIFICATE_VERIFY_FAILED {
             return error;
@@ -144,12 +145,24 @@ impl Connection {
         }
     }
 
+    /// Why the handshake has failed at the status that the server has stapled, or has not.
+    fn ocsp_objection(&self) -> Option<i32> {
+        Some(match self.ssl()?.ocsp_objection()? {
+            OcspVerdict::Good => return None,
+            OcspVerdict::Missing => verify_code::OCSP_VERIFY_NEEDED,
+            OcspVerdict::Revoked => verify_code::CERT_REVOKED,
+            OcspVerdict::Unknown => verify_code::OCSP_CERT_UNKNOWN,
+            OcspVerdict::Invalid => verify_code::OCSP_VERIFY_FAILED,
+        })
+    }
+
     /// Turns what the callbacks have recorded into events.
     pub(super) fn harvest(&mut self) -> Alerts {
         let Some(ssl) = self.ssl_mut() else { return Alerts::default() };
         let (lines, sessions, alerts) = (ssl.take_key_log(), ssl.take_new_sessions(), ssl.take_alerts());
-        let trace = ssl.take_trace();
+        let (trace, status) = (ssl.take_trace(), ssl.take_ocsp_response());
         self.push_trace(trace);
+        self.events.extend(status.map(Event::OcspResponse));
         self.events.extend(lines.into_iter().map(|line| Event::KeyLog(SecretBytes::from(line.as_slice()))));
         if !sessions.is_empty() {
             self.harvest_sessions(sessions.into_iter().map(Session));
@@ -329,7 +342,6 @@ impl Connection {
         if judged && self.side() == Side::Server && self.is_psk_authenticated() {
             self.authorization.accept();
         }
-        self.steps.push_front(Step::Ocsp);
         if !judged {
             self.steps.push_front(Step::VerifyPeer);
         }
@@ -340,53 +352,11 @@ impl Connection {
     pub(super) fn advance_steps(&mut self) {
         match self.steps.pop_front() {
             Some(Step::VerifyPeer) => self.ask_verify_peer(),
-            Some(Step::Ocsp) => self.judge_ocsp(),
             Some(Step::NewSession(session)) => self.ask_new_session(session),
             Some(Step::Secure) => self.open(),
             Some(Step::Renegotiated) => self.tell_exchanged(Event::Renegotiated),
             Some(Step::ClientAuthenticated) => self.tell_exchanged(Event::ClientAuthenticated),
             None => {}
-        }
-    }
-
-    /// A resumed session had its server's status judged when it was made, by the same options; and without a certificate,
-    /// which a server with a pre-shared key need not have, there is nothing to judge.
-    fn judge_ocsp(&mut self) {
-        self.has_input = true;
-        let needs_none = self.is_authenticated_by_psk_alone();
-        let (Role::Client(options), Phase::Finishing(ssl) | Phase::Open(ssl)) = (&self.role, &mut self.phase)
-        else {
-            return;
-        };
-        if options.ocsp == OcspStapling::NotRequested || ssl.is_session_reused() || needs_none {
-            return;
-        }
-        let required = options.ocsp == OcspStapling::Required;
-        let response = ssl.ocsp_response();
-        let objection = if required { self.ocsp_objection(response.as_deref()) } else { None };
-        self.events.extend(response.map(Event::OcspResponse));
-        if let Some(number) = objection {
-            let leaf = self.peer_certificate();
-            let error = VerifyError::new(number, 0, None, self.side()).with_certificate(leaf);
-            self.held = true;
-            self.fail(Error::Verify(Arc::new(error)));
-        }
-    }
-
-    fn ocsp_objection(&self, response: Option<&[u8]>) -> Option<i32> {
-        let Some(response) = response else { return Some(verify_code::OCSP_VERIFY_NEEDED) };
-        let chain = self.ssl().and_then(Ssl::verify_report).map(|report| report.built.as_slice());
-        let chain = chain.unwrap_or_default();
-        // An authority that is its own server has nobody above it who could answer for it.
-        let (Some(leaf), Some(issuer)) = (chain.first(), chain.get(1)) else {
-            return Some(verify_code::OCSP_VERIFY_FAILED);
-        };
-        let Ok(trust) = self.context.trust().store() else { return Some(verify_code::OCSP_VERIFY_FAILED) };
-        match judge_ocsp_response(response, leaf, issuer, &trust) {
-            OcspVerdict::Good => None,
-            OcspVerdict::Revoked => Some(verify_code::CERT_REVOKED),
-            OcspVerdict::Unknown => Some(verify_code::OCSP_CERT_UNKNOWN),
-            OcspVerdict::Invalid => Some(verify_code::OCSP_VERIFY_FAILED),
         }
     }
 
@@ -419,7 +389,18 @@ impl Connection {
         self.alpn_protocol = ssl.alpn_protocol().map(Box::from);
         self.phase = Phase::Open(ssl);
         self.deadline = None;
+        self.tell_renewed_ticket();
         self.events.push_back(Event::Secure);
+    }
+
+    /// Up to TLS 1.2 OpenSSL keeps a ticket to itself that comes with a resumption (RFC 5077 §3.3): the client would go on
+    /// with the old one until the server does not take it any more.
+    fn tell_renewed_ticket(&mut self) {
+        let Role::Client(options) = &self.role else { return };
+        let is_old = self.is_session_reused() && self.protocol_version() != Some(ProtocolVersion::Tls1_3);
+        let (Some(offered), true) = (&options.session, is_old) else { return };
+        let renewed = self.session().filter(|session| session.0.ticket() != offered.0.ticket());
+        self.events.extend(renewed.filter(|session| session.0.is_resumable()).map(Event::Session));
     }
 }
 

@@ -238,11 +238,6 @@ impl VerifyError {
         Self { number, depth, certificate, side, alert_sent: None }
     }
 
-    pub(crate) fn with_certificate(mut self, certificate: Option<Certificate>) -> Self {
-        self.certificate = certificate;
-        self
-    }
-
     pub(crate) fn with_alert(mut self, alert_sent: Option<AlertDescription>) -> Self {
         self.alert_sent = alert_sent;
         self

@@ -105,9 +105,7 @@ impl Connection {
             Side::Client => !verified,
             Side::Server => authentication != ClientAuthentication::None,
         };
-        if side == Side::Client {
-            self.steps.push_front(Step::Ocsp);
-        } else if !judge {
+        if side == Side::Server && !judge {
             self.authorization = Authorization::default();
         }
         if judge {
