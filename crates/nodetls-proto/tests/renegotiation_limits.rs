@@ -10,7 +10,7 @@ use nodetls_proto::{
     OcspStapling, ProtocolVersion, Read, RenegotiateOptions, SecureContextOptions, Side,
 };
 use nodetls_test::pair::{
-    Delivery, Pair, Peer, Variation, World, context, context_options, server_identity, with_identity,
+    Answers, Delivery, Pair, Peer, Variation, World, context, context_options, server_identity, with_identity,
 };
 
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
@@ -89,6 +89,27 @@ fn the_limit_is_the_one_that_was_set_for_each_connection() {
             exhaust(&mut world.connected(), side, limit);
             exhaust(&mut world.connected(), side, limit);
         }
+    }
+}
+
+#[test]
+fn renegotiations_that_follow_each_other_without_a_pause_are_counted() {
+    for answers in [Answers::Unasked, Answers::AtOnce, Answers::Late] {
+        let mut pair =
+            World::new(Variation { delivery: Delivery::Coalesced, answers, ..plain() }).connected();
+        for number in 1..=4 {
+            pair.server.connection.renegotiate(RenegotiateOptions::default()).unwrap();
+            // The server's last message is still on its way when it asks again, so that both arrive together.
+            while renegotiations(&pair.server) < number && pair.server.failure().is_none() {
+                if !pair.step() {
+                    pair.drive();
+                    break;
+                }
+            }
+        }
+        pair.drive();
+        assert_eq!(pair.client.code(), "ERR_TLS_SESSION_ATTACK", "{answers:?}");
+        assert_eq!(pair.server.code(), "ERR_SSL_NO_RENEGOTIATION", "{answers:?}");
     }
 }
 

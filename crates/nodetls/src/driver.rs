@@ -250,7 +250,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             let is_busy = self.connection.is_renegotiating() || self.connection.waits_for_answer();
             match (is_busy, *begun) {
                 (true, _) => ready!(self.poll_progress(cx))?,
-                (false, true) => return Poll::Ready(self.exchanged()),
+                (false, true) => {
+                    // A server has the last word, without which its client waits on.
+                    ready!(self.poll_send_all(cx))?;
+                    return Poll::Ready(self.exchanged());
+                }
                 (false, false) => {
                     self.begin(exchange)?;
                     *begun = true;

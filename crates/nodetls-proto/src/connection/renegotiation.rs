@@ -52,6 +52,8 @@ pub(super) struct Renegotiation {
     under_way: Option<Exchange>,
     /// How many chains had been verified when it began.
     verifications: u32,
+    /// The peer's last Finished message when it began.
+    finished: Vec<u8>,
     /// OpenSSL waits for the verdict on a server's certificate.
     suspended: bool,
     /// OpenSSL has used up all that was received.
@@ -74,6 +76,7 @@ impl Renegotiation {
         Self {
             under_way: None,
             verifications: 0,
+            finished: Vec::new(),
             suspended: false,
             starved: false,
             disabled: false,

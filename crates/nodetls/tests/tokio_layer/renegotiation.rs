@@ -196,6 +196,23 @@ async fn the_limit_and_its_window_are_the_servers() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_renegotiated_has_sent_its_last_message() {
+    let (client, mut server) = old_pair(&acceptor()).await;
+    let (mut reader, mut writer) = client.into_split();
+    let reading = tokio::spawn(async move { reader.read_to_end(&mut Vec::new()).await });
+    within(server.renegotiate(AS_BEFORE)).await.unwrap();
+    // From here on the server does nothing, and the client can write.
+    within(async {
+        writer.write_all(b"goes on").await.unwrap();
+        writer.flush().await.unwrap();
+    })
+    .await;
+    server.read_exact(&mut [0; 7]).await.unwrap();
+    server.shutdown().await.unwrap();
+    within(reading).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_peer_that_does_not_answer_is_given_up() {
     tokio::time::pause();
     let acceptor = server().handshake_timeout(Duration::from_secs(3)).build().unwrap();

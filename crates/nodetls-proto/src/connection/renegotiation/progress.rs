@@ -60,9 +60,10 @@ impl fmt::Debug for Withheld {
 impl Connection {
     pub(super) fn begin(&mut self, exchange: Exchange) {
         let verifications = self.ssl().map_or(0, Ssl::verifications);
+        let finished = self.ssl().map(Ssl::peer_finished).unwrap_or_default();
         let state = &mut self.renegotiation;
         state.under_way = Some(exchange);
-        state.verifications = verifications;
+        (state.verifications, state.finished) = (verifications, finished);
         state.starved = false;
         state.needs_time = true;
         self.has_input = true;
@@ -75,8 +76,11 @@ impl Connection {
             Some(Exchange::Certificate { finished }) => ssl.peer_finished() == *finished,
             _ => ssl.is_renegotiating(),
         };
+        // A peer may begin the next one right behind its last message, and OpenSSL reads both at once.
+        let is_next = goes_on && ssl.peer_finished() != self.renegotiation.finished;
         match (self.renegotiation.is_under_way(), goes_on) {
-            (false, true) => {
+            (true, true) if !is_next => false,
+            (_, true) => {
                 self.begin(Exchange::ByPeer);
                 self.count_renegotiation();
                 false
