@@ -55,6 +55,8 @@ pub struct Connector {
     min_dh_size: u32,
     enable_trace: bool,
     handshake_timeout: Option<Duration>,
+    renegotiation_limit: u32,
+    renegotiation_window: Duration,
     post_handshake_auth: bool,
     dangerous_accept_unauthorized: bool,
     dangerous_skip_name_check: bool,
@@ -74,6 +76,8 @@ impl Connector {
             min_dh_size: nodetls_proto::DEFAULT_MIN_DH_SIZE,
             enable_trace: false,
             handshake_timeout: Some(nodetls_proto::DEFAULT_HANDSHAKE_TIMEOUT),
+            renegotiation_limit: nodetls_proto::DEFAULT_CLIENT_RENEG_LIMIT,
+            renegotiation_window: nodetls_proto::DEFAULT_CLIENT_RENEG_WINDOW,
             post_handshake_auth: false,
             dangerous_accept_unauthorized: false,
             dangerous_skip_name_check: false,
@@ -136,6 +140,21 @@ impl Connector {
         self
     }
 
+    /// How many renegotiations the server may begin in each window (TLS 1.2); one more ends the connection with
+    /// `ERR_TLS_SESSION_ATTACK`. Default: 3.
+    #[must_use]
+    pub fn renegotiation_limit(mut self, count: u32) -> Self {
+        self.renegotiation_limit = count;
+        self
+    }
+
+    /// The length of that window. Default: 600 s.
+    #[must_use]
+    pub fn renegotiation_window(mut self, window: Duration) -> Self {
+        self.renegotiation_window = window;
+        self
+    }
+
     /// Lets the server ask for a certificate after the handshake too (TLS 1.3). Default: it may not.
     #[must_use]
     pub fn post_handshake_auth(mut self) -> Self {
@@ -151,7 +170,7 @@ impl Connector {
         self
     }
 
-    /// Leaves the name out of the check of the certificate.
+    /// Leaves the name out of the check of the certificate. Node: `checkServerIdentity: () => undefined`.
     #[must_use]
     pub fn dangerous_skip_name_check(mut self) -> Self {
         self.dangerous_skip_name_check = true;
@@ -228,6 +247,8 @@ impl Connector {
         options.min_dh_size = self.min_dh_size;
         options.enable_trace = self.enable_trace;
         options.handshake_timeout = self.handshake_timeout;
+        options.renegotiation_limit = self.renegotiation_limit;
+        options.renegotiation_window = self.renegotiation_window;
         options.post_handshake_auth = self.post_handshake_auth;
         options.dangerous_accept_unauthorized = self.dangerous_accept_unauthorized;
         options.dangerous_skip_name_check = self.dangerous_skip_name_check;

@@ -9,6 +9,7 @@
 mod callbacks;
 mod cancellation;
 mod client_callbacks;
+mod connector;
 mod data;
 mod ends;
 mod external_keys;
