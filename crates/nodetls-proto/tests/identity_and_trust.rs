@@ -6,12 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use nodetls_proto::{
-    AlertDescription, DefaultAuthorities, Error, ProtocolVersion, SecureContextOptions, Side,
+    AlertDescription, Certificate, DefaultAuthorities, Error, ProtocolVersion, SecureContextOptions, Side,
 };
 use nodetls_test::pair::{
     Pair, Variation, World, authority, client_identity, context, context_options, name, server_identity,
     with_identity,
 };
+use nodetls_test::pki::rcgen::{DistinguishedName, DnType};
 use nodetls_test::pki::{Authority, Identity, Leaf};
 
 /// A chain which a client that trusts only `authority()` refuses.
@@ -228,6 +229,49 @@ fn explicit_authorities_replace_the_default_ones() {
             };
             let pair = client_world(variation, nobody).driven();
             assert_eq!(pair.client.code(), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
+        }
+    }
+}
+
+/// An authority that calls itself by the name of one of Mozilla's roots, and that root.
+fn namesake() -> (Authority, &'static str) {
+    let kind = |key: &str| match key {
+        "C" => Some(DnType::CountryName),
+        "O" => Some(DnType::OrganizationName),
+        "CN" => Some(DnType::CommonName),
+        _ => None,
+    };
+    let roots = nodetls_proto::root_certificates().unwrap().iter();
+    let named = |pem: &'static String| {
+        let root = Certificate::all_from_pem(pem.as_bytes()).unwrap().remove(0);
+        let attributes = root.subject();
+        let attributes = attributes.attributes().map(|(key, value)| Some((kind(key)?, value.to_owned())));
+        Some((pem.as_str(), attributes.collect::<Option<Vec<_>>>()?))
+    };
+    let (pem, attributes) = roots.filter_map(named).next().unwrap();
+    let authority = Authority::edited("", |params| {
+        params.distinguished_name = DistinguishedName::new();
+        attributes.into_iter().for_each(|(kind, value)| params.distinguished_name.push(kind, value));
+    });
+    (authority, pem)
+}
+
+#[test]
+fn explicit_authorities_leave_none_of_the_default_ones() {
+    let (authority, root) = namesake();
+    let identity = authority.issue_edited(&leaf(), |params| {
+        params.use_authority_key_identifier_extension = false;
+    });
+    for variation in Variation::versions() {
+        // The root is found by its name where it is trusted, and its signature is not the one.
+        for (ca, code) in [
+            (None, "CERT_SIGNATURE_FAILURE"),
+            (Some(vec![root.into()]), "CERT_SIGNATURE_FAILURE"),
+            (Some(vec![Authority::new("another").pem().into()]), "UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
+        ] {
+            let mut world = client_world(variation, |options| options.ca = ca);
+            world.identify_server(&identity);
+            assert_eq!(world.driven().client.code(), code, "{variation:?}");
         }
     }
 }

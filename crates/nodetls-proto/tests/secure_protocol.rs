@@ -30,7 +30,21 @@ fn a_method_stands_for_its_versions() {
     ] {
         assert_eq!(negotiated(method, "TLS_server_method"), Some(expected), "{method}");
     }
-    assert_eq!(negotiated("TLSv1_2_method", "TLSv1_1_method"), None);
+}
+
+#[test]
+fn a_method_of_one_version_takes_no_other_and_those_of_several_take_each() {
+    let methods = [("TLSv1_method", Tls1_0), ("TLSv1_1_method", Tls1_1), ("TLSv1_2_method", Tls1_2)];
+    for (client, version) in methods {
+        for (server, other) in methods {
+            let common = (version == other).then_some(version);
+            assert_eq!(negotiated(client, server), common, "{client}, {server}");
+        }
+        for several in ["SSLv23_method", "TLS_method"] {
+            assert_eq!(negotiated(client, several), Some(version), "{client}, {several}");
+            assert_eq!(negotiated(several, client), Some(version), "{several}, {client}");
+        }
+    }
 }
 
 #[test]

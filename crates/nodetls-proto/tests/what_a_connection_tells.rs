@@ -5,9 +5,10 @@
 
 use nodetls_proto::{
     Certificate, DhParam, EphemeralKey, Error, Event, GeneralName, KeyPem, ProtocolVersion, PublicKeyDetails,
-    SecureContextOptions, Side,
+    SecureContext, SecureContextOptions, Session, Side,
 };
 use nodetls_test::pair::{self, Pair, Variation, World};
+use nodetls_test::pki::rcgen::{DnType, ExtendedKeyUsagePurpose, SanType};
 use nodetls_test::pki::{Identity, KeyKind, Leaf};
 
 const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::Tls1_2, ProtocolVersion::Tls1_3];
@@ -81,6 +82,29 @@ fn the_ephemeral_key_is_told_to_clients_only() {
 }
 
 #[test]
+fn a_post_quantum_key_agreement_is_told_by_its_name() {
+    let named = |name: &str| Some(EphemeralKey::Kem { name: name.to_owned() });
+    for variation in Variation::deliveries().into_iter().filter(Variation::is_tls1_3) {
+        let mut world = World::new(variation);
+        let options =
+            |options| SecureContextOptions { ecdh_curve: Some("X25519MLKEM768".to_owned()), ..options };
+        let server = options(server_options(variation.version, pair::server_identity()));
+        // Versions of OpenSSL before 3.5 do not have it.
+        let Ok(server) = SecureContext::new(&server) else { return };
+        world.server_context = server;
+        world.client_context = pair::context(&options(pair::context_options(variation.version)));
+        let first = world.connected();
+        assert_eq!(first.client.connection.ephemeral_key(), named("X25519MLKEM768"), "{variation:?}");
+        assert_eq!(first.server.connection.ephemeral_key(), None);
+        assert_eq!(first.server.connection.group_name().as_deref(), Some("X25519MLKEM768"));
+        world.client.session = first.client.sessions().pop();
+        let resumed = world.connected();
+        assert!(resumed.client.connection.is_session_reused());
+        assert_eq!(resumed.client.connection.ephemeral_key(), named("X25519MLKEM768"), "{variation:?}");
+    }
+}
+
+#[test]
 fn finite_field_diffie_hellman_needs_parameters() {
     let rsa = pair::authority().issue(&Leaf::server("localhost").with_key(KeyKind::Rsa));
     let suites = |dhparam| SecureContextOptions {
@@ -101,10 +125,14 @@ fn finite_field_diffie_hellman_needs_parameters() {
 #[test]
 fn shared_signature_algorithms_are_named_as_node_names_them() {
     for version in VERSIONS {
-        let pair = connected(version);
-        let shared = pair.server.connection.shared_signature_algorithms();
-        assert!(shared.iter().any(|name| name == "ECDSA+SHA256"), "{shared:?}");
-        assert!(shared.iter().any(|name| name == "RSA-PSS+SHA384"), "{shared:?}");
+        let mut world = World::new(Variation::plain(version));
+        let options = server_options(version, pair::server_identity());
+        let sigalgs = Some("ed25519:ECDSA+SHA384:RSA-PSS+SHA256:ECDSA+SHA256:RSA+SHA512".to_owned());
+        world.server_context = pair::context(&SecureContextOptions { sigalgs, ..options });
+        let shared = world.connected().server.connection.shared_signature_algorithms();
+        // The server's order counts. Ed25519 takes no digest; PKCS #1 signatures are shared for certificates.
+        let expected = ["Ed25519+UNDEF", "ECDSA+SHA384", "RSA-PSS+SHA256", "ECDSA+SHA256", "RSA+SHA512"];
+        assert_eq!(shared, expected, "{version}");
     }
 }
 
@@ -120,10 +148,34 @@ fn signature_algorithms_can_be_chosen() {
 
 #[test]
 fn a_client_tells_the_ticket_of_its_session_and_a_server_does_not() {
-    let pair = connected(ProtocolVersion::Tls1_2);
-    assert!(pair.client.connection.session_ticket().is_some());
-    assert_eq!(pair.server.connection.session_ticket(), None);
-    assert!(pair.client.connection.session().is_some());
+    let mut world = World::new(Variation::plain(ProtocolVersion::Tls1_2));
+    let first = world.connected();
+    let ticket = first.client.connection.session_ticket().unwrap();
+    assert_eq!(first.server.connection.session_ticket(), None);
+    let [client, server] = [&first.client, &first.server].map(|peer| peer.connection.session().unwrap());
+    assert!(!client.id().is_empty() && client.id() != server.id());
+
+    // The next hello brings it, whole (RFC 5077 §3.2).
+    world.client.session = Some(client);
+    let mut pair = world.pair();
+    pair.client.connection.advance();
+    let hello = pair.client.connection.poll_transmit().unwrap();
+    let length = u16::try_from(ticket.len()).unwrap().to_be_bytes();
+    let extension = [&[0, 35], &length[..], &ticket].concat();
+    assert!(hello.windows(extension.len()).any(|window| window == extension));
+    let second = world.connected();
+    assert!(second.server.connection.is_session_reused());
+    assert_eq!(second.client.connection.session_ticket(), Some(ticket));
+}
+
+#[test]
+fn a_server_tells_the_session_that_a_store_would_keep() {
+    for version in VERSIONS {
+        let fresh = World::new(Variation::plain(version)).pair();
+        assert!(fresh.client.connection.session().is_none() && fresh.server.connection.session().is_none());
+        let session = connected(version).server.connection.session().unwrap();
+        assert!(Session::from_der(session.to_der().unwrap().expose()).is_ok());
+    }
 }
 
 #[test]
@@ -142,39 +194,85 @@ fn records_get_no_longer_than_was_asked_for() {
     }
 }
 
+/// What the `openssl` command makes of this certificate.
+fn openssl(arguments: &[&str], identity: &Identity) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, _) = identity.write_to(directory.path(), "this");
+    let output =
+        std::process::Command::new("openssl").args(arguments).arg("-in").arg(&path).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// The value that `openssl x509` prints about it.
+fn printed(argument: &[&str], identity: &Identity) -> String {
+    let text = openssl(&[&["x509", "-noout"], argument].concat(), identity);
+    String::from_utf8(text).unwrap().trim().split_once('=').unwrap().1.trim().to_owned()
+}
+
+/// The public key in DER (`SubjectPublicKeyInfo`).
+fn public_key(identity: &Identity) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.pem");
+    std::fs::write(&path, openssl(&["x509", "-noout", "-pubkey"], identity)).unwrap();
+    let mut command = std::process::Command::new("openssl");
+    command.args(["pkey", "-pubin", "-outform", "DER", "-in"]).arg(&path).output().unwrap().stdout
+}
+
 #[test]
 fn certificates_tell_their_keys_usages_and_digests() {
-    let ecdsa = Certificate::from_der(&pair::server_identity().cert_der).unwrap();
+    if nodetls_test::is_missing("openssl") {
+        return;
+    }
+    let identity = pair::server_identity();
+    let ecdsa = Certificate::from_der(&identity.cert_der).unwrap();
     let Some(PublicKeyDetails::Ec { bits: 256, point, curve, nist_curve }) = ecdsa.public_key_details()
     else {
         panic!("not an EC key on 256 bits");
     };
-    assert_eq!(
-        (point.len(), curve.as_deref(), nist_curve.as_deref()),
-        (65, Some("prime256v1"), Some("P-256"))
-    );
-    assert_eq!(ecdsa.extended_key_usage().unwrap(), ["1.3.6.1.5.5.7.3.1"]);
-    assert_eq!(ecdsa.fingerprint512().len(), 64 * 3 - 1);
+    assert_eq!((curve.as_deref(), nist_curve.as_deref()), (Some("prime256v1"), Some("P-256")));
+    assert_eq!(point.len(), 65);
+    assert!(public_key(identity).ends_with(&point));
+    assert_eq!(ecdsa.authority_info_access(), None);
 
-    let rsa = Identity::self_signed(&Leaf::client("agent1").with_key(KeyKind::Rsa));
-    let rsa = Certificate::from_der(&rsa.cert_der).unwrap();
+    let identity = rich_identity();
+    let rsa = Certificate::from_der(&identity.cert_der).unwrap();
     let Some(PublicKeyDetails::Rsa { bits: 2048, modulus, exponent, der }) = rsa.public_key_details() else {
         panic!("not an RSA key of 2048 bits");
     };
-    assert_eq!((modulus.len(), exponent.as_str()), (512, "0x10001"));
-    assert!(der.len() > 256);
+    assert_eq!((modulus, exponent.as_str()), (printed(&["-modulus"], &identity), "0x10001"));
+    assert_eq!(der, public_key(&identity));
     assert!(!ecdsa.is_issued_by(&rsa));
-    assert_eq!(ecdsa.authority_info_access(), None);
+    let usages = ["1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1", "1.2.3.4"];
+    assert_eq!(rsa.extended_key_usage().unwrap(), usages);
+    assert_eq!(rsa.fingerprint(), printed(&["-fingerprint", "-sha1"], &identity));
+    assert_eq!(rsa.fingerprint256(), printed(&["-fingerprint", "-sha256"], &identity));
+    assert_eq!(rsa.fingerprint512(), printed(&["-fingerprint", "-sha512"], &identity));
+}
+
+/// A certificate with several of everything that there can be several of.
+fn rich_identity() -> Identity {
+    let leaf = Leaf::client("agent1").with_key(KeyKind::Rsa);
+    pair::authority().intermediate("the issuer").issue_edited(&leaf, |params| {
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::Other(vec![1, 2, 3, 4]));
+        for (kind, value) in [(DnType::CountryName, "DE"), (DnType::OrganizationName, "Ä, B & Söhne")] {
+            params.distinguished_name.push(kind, value);
+        }
+        params.subject_alt_names.push(SanType::URI("http://a.test/".try_into().unwrap()));
+        params.subject_alt_names.push(SanType::Rfc822Name("a@a.test".try_into().unwrap()));
+    })
 }
 
 #[test]
 fn dh_parameters_under_1024_bits_are_refused() {
-    // 512 bits, made by `openssl dhparam 512`: small enough to stand here, and too small to be used.
+    // An odd number of 1,023 bits, which nobody would take for a prime.
     let small = "-----BEGIN DH PARAMETERS-----\n\
-        MEYCQQCUOKMRDTsuCPKYceFwWR5fc/r3sNhgv095JACm6OvnETVidAcAHbT1xCmX\n\
-        566YtgnmXi51rlrHdYx9j2Y5t01fAgEC\n\
+        MIGGAoGAf///////////////////////////////////////////////////////\n\
+        ////////////////////////////////////////////////////////////////\n\
+        //////////////////////////////////////////////////sCAQI=\n\
         -----END DH PARAMETERS-----\n";
-    let refused = nodetls_proto::SecureContext::new(&SecureContextOptions {
+    let refused = SecureContext::new(&SecureContextOptions {
         dhparam: Some(DhParam::Pem(small.into())),
         key: vec![KeyPem { pem: pair::server_identity().key_pem.clone().into(), passphrase: None }],
         ..SecureContextOptions::default()
@@ -184,42 +282,49 @@ fn dh_parameters_under_1024_bits_are_refused() {
     assert!(matches!(&error, Error::Config(config) if config.option == "dhparam"));
 }
 
-/// What the `openssl` command prints about the default server's certificate.
-fn openssl_x509(arguments: &[&str], pem: &str) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("cert.pem");
-    std::fs::write(&path, pem).unwrap();
-    let mut command = std::process::Command::new("openssl");
-    let output = command.args(["x509", "-noout", "-in"]).arg(&path).args(arguments).output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 #[test]
 fn certificates_tell_their_names_times_and_numbers() {
     if nodetls_test::is_missing("openssl") {
         return;
     }
-    let identity = pair::server_identity();
-    let certificate = Certificate::from_der(&identity.cert_der).unwrap();
-    let openssl = |argument: &str| {
-        let printed = openssl_x509(&[argument], &identity.cert_pem);
-        printed.split_once('=').unwrap().1.trim().to_owned()
-    };
-    assert_eq!(certificate.valid_from(), openssl("-startdate"));
-    assert_eq!(certificate.valid_to(), openssl("-enddate"));
-    assert_eq!(certificate.serial_number(), openssl("-serial"));
+    let rich = rich_identity();
+    for identity in [pair::server_identity(), &rich] {
+        let certificate = Certificate::from_der(&identity.cert_der).unwrap();
+        assert_eq!(certificate.to_der(), identity.cert_der);
+        assert_eq!(certificate.valid_from(), printed(&["-startdate"], identity));
+        assert_eq!(certificate.valid_to(), printed(&["-enddate"], identity));
+        assert_eq!(certificate.serial_number(), printed(&["-serial"], identity));
+        let name = |field| printed(&[field, "-nameopt", "RFC2253,-esc_msb,utf8"], identity);
+        assert_eq!(certificate.subject().rfc2253(), name("-subject"));
+        assert_eq!(certificate.issuer().rfc2253(), name("-issuer"));
+    }
+    let [own, rich] = [pair::server_identity(), &rich].map(|it| Certificate::from_der(&it.cert_der).unwrap());
+    assert_eq!(own.subject().common_names(), ["localhost"]);
     assert_eq!(
-        certificate.fingerprint256(),
-        openssl_x509(&["-fingerprint", "-sha256"], &identity.cert_pem)[19..]
+        own.subject_alt_name().unwrap(),
+        "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1"
     );
-    let sha1 = openssl_x509(&["-fingerprint", "-sha1"], &identity.cert_pem);
-    assert!(sha1.ends_with(&certificate.fingerprint()));
-    assert_eq!(certificate.to_der(), identity.cert_der);
-    assert_eq!(certificate.subject().common_names(), ["localhost"]);
-    assert_ne!(certificate.issuer(), certificate.subject());
-    let names = certificate.subject_alt_name().unwrap();
-    assert_eq!(names, "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1");
+    assert_eq!(rich.subject_alt_name().unwrap(), "URI:http://a.test/, email:a@a.test");
+    let subject: Vec<_> =
+        rich.subject().attributes().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let pairs = [("CN", "agent1"), ("C", "DE"), ("O", "Ä, B & Söhne")];
+    assert_eq!(subject, pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    assert_eq!(rich.issuer().attributes().collect::<Vec<_>>(), [("CN", "the issuer")]);
+}
+
+#[test]
+fn attributes_of_one_set_stay_together() {
+    if nodetls_test::is_missing("openssl") {
+        return;
+    }
+    let arguments = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let mut command = std::process::Command::new("openssl");
+    command.args(arguments).args(["-keyout", "/dev/null", "-outform", "DER"]);
+    let made = command.args(["-subj", "/O=one/CN=a.test+OU=two", "-multivalue-rdn"]).output().unwrap();
+    let subject = Certificate::from_der(&made.stdout).unwrap().subject();
+    let sets: Vec<usize> = subject.rdns().iter().map(Vec::len).collect();
+    assert_eq!(sets, [1, 2], "{subject}");
+    assert_eq!(subject.common_names(), ["a.test"]);
 }
 
 #[test]

@@ -142,14 +142,22 @@ impl Connection {
     }
 
     /// The peer's share of the key agreement. `None` on servers, before the handshake is done, and where the key
-    /// exchange was not ephemeral or OpenSSL does not keep the share (post-quantum groups; see
-    /// [`Connection::group_name`]). Node: `getEphemeralKeyInfo()`.
+    /// exchange was not ephemeral; [`Connection::group_name`] tells servers too. Node: `getEphemeralKeyInfo()`.
     pub fn ephemeral_key(&self) -> Option<EphemeralKey> {
         let ssl = self.established().filter(|_| self.side() == Side::Client)?;
-        Some(match ssl.ephemeral_key()? {
-            nodetls_openssl::EphemeralKey::Dh { bits } => EphemeralKey::Dh { bits },
-            nodetls_openssl::EphemeralKey::Ecdh { name, bits } => EphemeralKey::Ecdh { name, bits },
-        })
+        match ssl.ephemeral_key() {
+            Some(nodetls_openssl::EphemeralKey::Dh { bits }) => Some(EphemeralKey::Dh { bits }),
+            Some(nodetls_openssl::EphemeralKey::Ecdh { name, bits }) => {
+                Some(EphemeralKey::Ecdh { name, bits })
+            }
+            // OpenSSL keeps no share of a group that encapsulates a key, and there is none without one in TLS 1.3.
+            None => self.tls1_3_group().map(|name| EphemeralKey::Kem { name }),
+        }
+    }
+
+    fn tls1_3_group(&self) -> Option<String> {
+        let is_tls1_3 = self.protocol_version() == Some(ProtocolVersion::Tls1_3);
+        self.group_name().filter(|_| is_tls1_3)
     }
 
     /// The Finished message that was sent last, for channel bindings such as `tls-unique` (RFC 5929); `None` before.
@@ -263,6 +271,12 @@ pub enum EphemeralKey {
         name: String,
         /// Size of the key in bits.
         bits: u32,
+    },
+    /// A key that was encapsulated, alone or beside an elliptic curve's: the post-quantum groups of TLS 1.3.
+    /// Node: `{}`.
+    Kem {
+        /// The group's name, such as `X25519MLKEM768`.
+        name: String,
     },
 }
 

@@ -34,7 +34,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// The peer broke the protocol, or the two sides have nothing in common.
-    #[error("{0}")]
+    #[error(transparent)]
     Protocol(Arc<ProtocolError>),
     /// The peer ended the connection with a fatal alert.
     #[error("the peer sent the alert {}", .0.alert)]
@@ -53,19 +53,19 @@ pub enum Error {
     #[error("the TLS handshake did not finish in time")]
     HandshakeTimeout,
     /// The peer's certificate chain is not acceptable.
-    #[error("{0}")]
+    #[error(transparent)]
     Verify(Arc<VerifyError>),
     /// The peer's certificate is not for the name that was asked for.
-    #[error("{0}")]
+    #[error(transparent)]
     Identity(Arc<IdentityMismatch>),
     /// An option is not acceptable.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(Arc<ConfigError>),
     /// The answer to a question was an error, or was never given.
-    #[error("{0}")]
+    #[error(transparent)]
     Callback(Arc<CallbackError>),
     /// A renegotiation is not possible, or not permitted. Where it was asked for by a call, nothing was changed.
-    #[error("{0}")]
+    #[error(transparent)]
     Renegotiation(RenegotiationError),
     /// A call that is not possible in this state. It changed nothing.
     #[error("API misuse: {0}")]
@@ -103,6 +103,17 @@ impl Error {
             Self::AlertReceived(error) => Some(error.alert),
             Self::Verify(error) => error.alert_sent,
             Self::Identity(mismatch) => mismatch.alert_sent(),
+            _ => None,
+        }
+    }
+
+    /// The side that found it, for errors of the protocol and of certificates.
+    pub fn side(&self) -> Option<Side> {
+        match self {
+            Self::Protocol(error) => Some(error.side),
+            Self::AlertReceived(error) => Some(error.side),
+            Self::Verify(error) => Some(error.side),
+            Self::Identity(_) => Some(Side::Client),
             _ => None,
         }
     }
@@ -322,12 +333,24 @@ impl RenegotiationError {
     }
 }
 
-/// An answer that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{source}")]
+/// An answer that failed. It reads like the error that the program gave, and has the same sources; the error itself is
+/// the field `source`.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct CallbackError {
     code: &'static str,
     /// What the answering code gave.
     pub source: BoxError,
+}
+
+impl fmt::Display for CallbackError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(out)
+    }
+}
+
+impl std::error::Error for CallbackError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.source()
+    }
 }
