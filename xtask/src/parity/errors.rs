@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn a_test_that_is_not_there_or_is_silent_is_an_error() {
-        assert!(check_row("ERR_NONE", "nodetls-proto/tests/questions.rs::no_such_test").is_some());
+        assert!(check_row("ERR_NONE", "nodetls-proto/tests/questions/table.rs::no_such_test").is_some());
         let silent =
-            check_row("ERR_NONE", "nodetls-proto/tests/questions.rs::declined_the_handshake_completes");
+            check_row("ERR_NONE", "nodetls-proto/tests/questions/table.rs::declined_the_handshake_completes");
         assert!(silent.is_some_and(|error| error.contains("does not speak of it")));
     }
 }

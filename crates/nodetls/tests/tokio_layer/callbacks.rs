@@ -7,21 +7,24 @@ use std::time::Duration;
 
 use nodetls::{
     AskClientHello, AskNewSession, AskOcspRequest, AskResumeSession, AskSelectAlpn, AskSelectContext,
-    AskVerifyPeer, BoxError, ClientAuthentication, ClientHelloAnswer, Connector, HandshakeError,
+    AskSign, AskVerifyPeer, BoxError, ClientAuthentication, ClientHelloAnswer, Connector, HandshakeError,
     OcspStapling, ProtocolVersion, QuestionKind, SecureContext, SecureContextOptions, SelectAlpnAnswer,
     Server, ServerBuilder, ServerCallbacks, Session, VerifyPeerAnswer,
 };
+use nodetls_test::signer;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::world::{VERSIONS, client_options, connected, context, greet, server_options, within};
+use crate::world::{
+    VERSIONS, client_options, connected, context, greet, server_identity, server_options, within,
+};
 
 /// `SSL_OP_NO_TICKET`: sessions are asked for by their ids.
 const NO_TICKET: u64 = 0x4000;
 
 /// Every decision of a server, and the code of a connection that fails with it.
-const DECISIONS: [(QuestionKind, &str); 7] = [
+const DECISIONS: [(QuestionKind, &str); 8] = [
     (QuestionKind::ClientHello, "ERR_TLS_CLIENT_HELLO_REFUSED"),
     (QuestionKind::SelectContext, "ERR_TLS_SNI_CALLBACK_FAILED"),
     (QuestionKind::SelectAlpn, "ERR_TLS_ALPN_CALLBACK_FAILED"),
@@ -29,6 +32,7 @@ const DECISIONS: [(QuestionKind, &str); 7] = [
     (QuestionKind::OcspRequest, "ERR_TLS_OCSP_REQUEST_FAILED"),
     (QuestionKind::VerifyPeer, "ERR_TLS_VERIFY_PEER_FAILED"),
     (QuestionKind::NewSession, "ERR_TLS_NEW_SESSION_FAILED"),
+    (QuestionKind::Sign, "ERR_TLS_SIGN_FAILED"),
 ];
 
 /// What a decision does instead of being taken at once.
@@ -104,6 +108,11 @@ impl ServerCallbacks for Callbacks {
         Ok(())
     }
 
+    async fn sign(&self, ask: &AskSign) -> Result<Option<Vec<u8>>, BoxError> {
+        self.conduct(QuestionKind::Sign).await?;
+        Ok(signer::sign(server_identity(), ask.scheme, &ask.message))
+    }
+
     fn client_error(&self, error: &HandshakeError, peer: Option<SocketAddr>) {
         assert!(peer.is_some());
         self.0.failures.send(error.code()).expect("the test listens");
@@ -124,7 +133,10 @@ impl World {
     }
 
     async fn with(version: ProtocolVersion, adapt: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
-        let options = SecureContextOptions { secure_options: NO_TICKET, ..server_options() };
+        let mut options = SecureContextOptions { secure_options: NO_TICKET, ..server_options() };
+        // The server's key is elsewhere.
+        options.key.clear();
+        options.external_key = true;
         let (sender, failures) = mpsc::unbounded_channel();
         let shared =
             Arc::new(Shared { armed: Mutex::default(), sessions: Mutex::default(), failures: sender });

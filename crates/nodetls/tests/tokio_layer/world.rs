@@ -55,6 +55,11 @@ pub(crate) fn server_options() -> SecureContextOptions {
     options(&certificates().server)
 }
 
+/// The certificate of that context, with its key.
+pub(crate) fn server_identity() -> &'static Identity {
+    &certificates().server
+}
+
 /// A context for `agent1`.
 pub(crate) fn client_options() -> SecureContextOptions {
     options(&certificates().client)
