@@ -575,10 +575,11 @@ fn part<'a>(source: &'a BufferSlice<'_>, start: u32, end: u32) -> Result<&'a [u8
 }
 
 fn ephemeral_key(key: EphemeralKey) -> Option<NativeEphemeralKey> {
-    let (kind, name, bits) = match key {
-        EphemeralKey::Dh { bits } => ("DH", None, bits),
-        EphemeralKey::Ecdh { name, bits } => ("ECDH", Some(name), bits),
+    let (kind, name, size) = match key {
+        EphemeralKey::Dh { bits } => ("DH", None, Some(bits)),
+        EphemeralKey::Ecdh { name, bits } => ("ECDH", Some(name), Some(bits)),
+        EphemeralKey::Kem { name } => ("TLSGroup", Some(name), None),
         _ => return None,
     };
-    Some(NativeEphemeralKey { kind: kind.to_owned(), name, size: Some(bits) })
+    Some(NativeEphemeralKey { kind: kind.to_owned(), name, size })
 }

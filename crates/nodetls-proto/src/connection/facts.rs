@@ -273,7 +273,7 @@ pub enum EphemeralKey {
         bits: u32,
     },
     /// A key that was encapsulated, alone or beside an elliptic curve's: the post-quantum groups of TLS 1.3.
-    /// Node: `{}`.
+    /// Node: `{ type: 'TLSGroup', name }`.
     Kem {
         /// The group's name, such as `X25519MLKEM768`.
         name: String,
