@@ -294,12 +294,10 @@ fn certificates_tell_their_names_times_and_numbers() {
         assert_eq!(certificate.valid_from(), printed(&["-startdate"], identity));
         assert_eq!(certificate.valid_to(), printed(&["-enddate"], identity));
         assert_eq!(certificate.serial_number(), printed(&["-serial"], identity));
-        let name = |field| printed(&[field, "-nameopt", "RFC2253,-esc_msb,utf8"], identity);
-        assert_eq!(certificate.subject().rfc2253(), name("-subject"));
-        assert_eq!(certificate.issuer().rfc2253(), name("-issuer"));
     }
     let [own, rich] = [pair::server_identity(), &rich].map(|it| Certificate::from_der(&it.cert_der).unwrap());
     assert_eq!(own.subject().common_names(), ["localhost"]);
+    assert_eq!(own.issuer().attributes().collect::<Vec<_>>(), [("CN", "nodetls test root")]);
     assert_eq!(
         own.subject_alt_name().unwrap(),
         "DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1"
