@@ -67,6 +67,8 @@ class Engine {
     /** Whether the program wants plaintext. */
     this.wanted = false
     this.pendingWrite = null
+    /** Called when this side has ended; it ends before the handshake is done. */
+    this.ending = null
     /** A part of it is on its way. */
     this.sending = false
     this.timer = null
@@ -151,10 +153,9 @@ class Engine {
 
   closed (error) {
     if (this.disposed) return
-    this.transportEnded = true
     // What the peer has said before it left says more than that it has left.
     if (this.working || this.queued) this.closedWith = error
-    else this.socket.engineTransportClosed(error)
+    else this.socket.engineTransportClosed(error, this.transportEnded)
   }
 
   // ---- the loop ----
@@ -173,7 +174,7 @@ class Engine {
   goOn () {
     if (!this.disposed) this.step()
     if (this.closedWith === undefined || this.working || this.disposed || this.failed) return
-    this.socket.engineTransportClosed(this.closedWith)
+    this.socket.engineTransportClosed(this.closedWith, this.transportEnded)
   }
 
   /** Takes everything as far as it goes. */
@@ -194,6 +195,7 @@ class Engine {
       if (!moved && !read && !more) break
     }
     this.continueWrite()
+    if (this.ending !== null) this.endEarly()
     this.setTimer()
   }
 
@@ -421,12 +423,24 @@ class Engine {
 
   /** Says goodbye, and ends this side of the transport. */
   end (done) {
-    if (this.disposed || !this.transport) return process.nextTick(done)
+    if (this.disposed) return process.nextTick(done)
+    if (!this.isOpen) {
+      this.ending = done
+      return this.transport && this.proceed()
+    }
     this.connection.sendCloseNotify()
     this.transmit((error) => {
       if (error || this.disposed) return done()
       this.transport.end(() => done())
     })
+  }
+
+  /** In the middle of the handshake: what this side has said so far goes out, and then no more. */
+  endEarly () {
+    const done = this.ending
+    this.ending = null
+    if (this.isOpen) return this.end(done)
+    this.transmit(() => this.transport.end(() => done()))
   }
 
   // ---- time ----

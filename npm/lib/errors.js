@@ -71,6 +71,7 @@ const TABLE = {
   ERR_SOCKET_CLOSED: [Error, 'Socket is closed'],
   ERR_SOCKET_CLOSED_BEFORE_CONNECTION: [Error, 'Socket closed before the connection was established'],
   ERR_STREAM_DESTROYED: [Error, (name) => `Cannot call ${name} after a stream was destroyed`],
+  ERR_STREAM_WRAP: [Error, 'Stream has StringDecoder set or is in objectMode'],
   ERR_STREAM_WRITE_AFTER_END: [Error, 'write after end'],
   ERR_SSL_UNEXPECTED_EOF_WHILE_READING: [Error, 'unexpected eof while reading'],
   ERR_SSL_NO_PROTOCOLS_AVAILABLE: [Error, 'error:0A0000BF:SSL routines::no protocols available'],
@@ -190,6 +191,16 @@ function connResetException (message) {
   return plain(new Error(message), 'ECONNRESET', connResetException)
 }
 
+/** Node.js 20 calls a write back without an error when its socket is destroyed. */
+const TELLS_OF_CANCELLATION = Number(process.versions.node.split('.', 1)[0]) >= 22
+
+/** What the callback of a write gets whose socket has been destroyed. */
+function writeCanceled () {
+  if (!TELLS_OF_CANCELLATION) return null
+  const error = plain(new Error('write ECANCELED Canceled because of SSL destruction'), 'ECANCELED', writeCanceled)
+  return Object.assign(error, { errno: -constants.errno.ECANCELED, syscall: 'write' })
+}
+
 /**
  * What a client has written before a handshake that fails: Node.js tells of the write, by the system's code.
  * @param {any} error OpenSSL's
@@ -214,4 +225,4 @@ function translated (call) {
   }
 }
 
-module.exports = { codes, connResetException, fromNative, plain, translated, writeProtocolError }
+module.exports = { codes, connResetException, fromNative, plain, translated, writeCanceled, writeProtocolError }

@@ -10,7 +10,11 @@ const { codes, fromNative } = require('./errors')
 const { validateBuffer, validateFunction, validateInt32, validateObject, validateString, validateUint32 } = require('./validators')
 const { SecureContext, createSecureContext } = require('./secure-context')
 const { checkSession } = require('./socket-options')
-const { kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
+const { kBeforehand, kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
+
+/** In bytes. */
+const SMALLEST_FRAGMENT = 512
+const LARGEST_FRAGMENT = 16384
 
 /** The addon's connection while the socket is alive, or null. */
 const connectionOf = (socket) => socket.destroyed ? null : socket[kNative]
@@ -26,6 +30,13 @@ function ownCertificate (socket) {
   if (socket[kNative]) return socket[kNative].certificate()
   const { secureContext } = socket._tlsOptions
   return (secureContext.context ?? secureContext).getCertificate()
+}
+
+/** Sets something of the connection, and of the one that takes its place before the handshake begins. */
+function set (socket, setting) {
+  if (!socket[kEngine]?.transport) socket[kBeforehand].push(setting)
+  const connection = connectionOf(socket)
+  if (connection) setting(connection)
 }
 
 const methods = {
@@ -109,7 +120,9 @@ const methods = {
 
   setMaxSendFragment (size) {
     validateInt32(size, 'size')
-    return connectionOf(this)?.setMaxSendFragment(size) ?? false
+    if (this.destroyed) return false
+    set(this, (connection) => connection.setMaxSendFragment(size))
+    return size >= SMALLEST_FRAGMENT && size <= LARGEST_FRAGMENT
   },
 
   setServername (name) {
@@ -138,7 +151,7 @@ const methods = {
   },
 
   disableRenegotiation () {
-    connectionOf(this)?.disableRenegotiation()
+    set(this, (connection) => connection.disableRenegotiation())
   },
 
   enableTrace () {

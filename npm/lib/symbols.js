@@ -13,5 +13,8 @@ module.exports = {
   kStream: Symbol('stream'),
   kConnecting: Symbol('connecting'),
   kRenegotiating: Symbol('renegotiating'),
-  kReady: Symbol('ready')
+  kReady: Symbol('ready'),
+  kWaiting: Symbol('waiting'),
+  kEnding: Symbol('ending'),
+  kBeforehand: Symbol('beforehand')
 }

@@ -8,7 +8,7 @@ const { standIn } = require('./stream-socket')
 
 class TLSHandle {
   /**
-   * @param {any} stream the transport
+   * @param {any} stream the transport, or null where there has been none
    */
   constructor (stream) {
     this.stream = stream
@@ -18,10 +18,12 @@ class TLSHandle {
     this.bytesWritten = 0
     this.onread = null
     this.isClosing = false
+    /** @type {(() => void) | null} */
+    this.beforeClose = null
   }
 
   get fd () {
-    return this.stream._handle?.fd ?? -1
+    return this.stream?._handle?.fd ?? -1
   }
 
   /** Of connections over streams that are no sockets. */
@@ -90,7 +92,7 @@ class TLSHandle {
   /** Closes the transport; `done` is called when that is done. */
   close (done) {
     this.isClosing = true
-    this.finish(done, () => this.stream.destroy())
+    this.finish(done, () => this.stream?.destroy?.())
   }
 
   /** As `close`, with a reset where the transport is TCP. */
@@ -102,12 +104,16 @@ class TLSHandle {
 
   finish (done, begin) {
     const { stream } = this
-    const closed = () => done?.()
+    const closed = () => {
+      this.beforeClose?.()
+      done?.()
+    }
+    // Other streams do not always tell that they have closed.
+    if (stream instanceof net.Socket && !stream.closed) stream.once('close', closed)
     // As late as libuv would say it: after what the destroyed socket still has to tell.
-    if (stream.closed) return setImmediate(closed)
-    stream.once('close', closed)
+    else setImmediate(closed)
     // Whoever closes a connection does not want to hear how the transport took it.
-    stream.on('error', () => {})
+    stream?.on('error', () => {})
     begin()
   }
 }

@@ -11,14 +11,15 @@ const net = require('node:net')
 const { createConnection } = require('./connection-options')
 const { wantsKeyLog } = require('./defaults')
 const { Engine } = require('./engine')
-const { codes, connResetException, writeProtocolError } = require('./errors')
+const { codes, connResetException, writeCanceled, writeProtocolError } = require('./errors')
 const { announceKeyLog, writeKeyLog } = require('./key-log')
 const { installFacts } = require('./socket-facts')
 const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
-const { isDuplex, readInto, readIntoShared } = require('./transport')
+const { isDuplex, isUnconnected, readInto, readIntoShared } = require('./transport')
 const {
-  kConnectOptions, kConnecting, kEngine, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative, kPendingSession, kReady, kRenegotiating, kStream
+  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
+  kPendingSession, kReady, kRenegotiating, kStream, kWaiting
 } = require('./symbols')
 
 const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
@@ -47,6 +48,7 @@ function TLSSocket (socket, options) {
     signal: tlsOptions.signal
   })
   prepare(this, tlsOptions)
+  this[kConnecting] = true
   this.on('error', this._tlsError)
   if (socket) this._carry(socket)
   if (tlsOptions.pauseOnConnect) this.pause()
@@ -83,6 +85,9 @@ function prepare (socket, tlsOptions) {
   socket[kIsStale] = false
   socket[kIsStapled] = false
   socket[kRenegotiating] = null
+  socket[kWaiting] = null
+  socket[kEnding] = null
+  socket[kBeforehand] = []
 }
 
 /** @type {any} */
@@ -95,9 +100,12 @@ Object.defineProperties(prototype, {
     configurable: true
   },
   connecting: {
-    get () { return this[kStream]?.connecting ?? this[kConnecting] ?? false },
+    get () {
+      if (this.destroyed) return false
+      return this[kStream] ? isUnconnected(this[kStream]) : this[kConnecting] ?? false
+    },
     // net.Socket writes it; what counts is the stream's.
-    set (value) { this[kConnecting] = Boolean(value) && this[kStream] === undefined },
+    set (value) { this[kConnecting] = Boolean(value) },
     enumerable: true,
     configurable: true
   }
@@ -115,21 +123,28 @@ prototype._carry = function (stream, slot) {
   this.ssl = this._handle
   // Once the stream is gone, so is this.
   stream.on('error', (error) => this._streamFailed(error))
-  if (stream.connecting) {
-    stream.once('connect', () => {
-      // One that was given; of our own it has been told already.
-      if (slot === undefined && !this.destroyed) this.emit('connect')
-      this._begin(slot)
-    })
+  if (isUnconnected(stream)) {
+    stream.once('connect', () => this._connected(slot))
     // From the handshake on the engine hears of it.
     stream.once('close', () => { if (!this[kEngine]) this.destroy() })
     return
   }
+  // Nobody will hear of its closing any more.
+  if (stream.destroyed) process.nextTick(() => this.engineTransportClosed(this._left(), false))
+  else this._begin(slot)
+}
+
+prototype._connected = function (slot) {
+  if (this.destroyed) return
+  this._unrefTimer()
+  this.emit('connect')
+  // Of a socket that was given Node.js's own says only that much.
+  if (slot) this.emit('ready')
   this._begin(slot)
 }
 
 prototype._streamFailed = function (error) {
-  if (this[kEngine] || this.destroyed) return
+  if (this[kEngine]?.transport || this.destroyed) return
   this.destroy(error)
 }
 
@@ -137,7 +152,7 @@ prototype._streamFailed = function (error) {
 prototype._begin = function (slot) {
   if (this.destroyed || this[kEngine]) return
   try {
-    this[kNative] = createConnection(this)
+    this._makeConnection()
   } catch (error) {
     return this.destroy(error)
   }
@@ -145,13 +160,21 @@ prototype._begin = function (slot) {
   const engine = new Engine(this[kNative], this)
   this[kEngine] = engine
   engine.wanted = this[kIsWanted]
+  engine.ending = this[kEnding]
   const keyLog = wantsKeyLog(this)
   process.nextTick(() => {
     if (this.destroyed) return
-    if (this[kIsStale] || wantsKeyLog(this) !== keyLog) engine.connection = this[kNative] = createConnection(this)
+    if (this[kStream].destroyed) return this.destroy(this[kStream].errored)
+    if (this[kIsStale] || wantsKeyLog(this) !== keyLog) engine.connection = this._makeConnection()
     if (this._tlsOptions.enableTrace) this.enableTrace()
     engine.start(this[kStream], slot)
   })
+}
+
+prototype._makeConnection = function () {
+  const connection = this[kNative] = createConnection(this)
+  for (const wish of this[kBeforehand]) wish(connection)
+  return connection
 }
 
 /**
@@ -164,13 +187,6 @@ prototype.connect = function (...words) {
   const inner = new net.Socket({ allowHalfOpen: this.allowHalfOpen, onread })
   if (typeof callback === 'function') this.once('connect', callback)
   for (const name of PASSED_ON) inner.on(name, (...values) => this.emit(name, ...values))
-  // Before the engine's own listeners, so that the order of events is that of net.Socket.
-  inner.once('connect', () => {
-    if (this.destroyed) return
-    this._unrefTimer()
-    this.emit('connect')
-    this.emit('ready')
-  })
   // Connecting first: the handshake's options may still be set until there is a connection.
   inner.connect(options)
   // The name that is being looked up, where there is one; packages read it.
@@ -197,44 +213,50 @@ prototype._writev = function (entries, callback) {
 prototype._send = function (chunks, callback) {
   if (this.destroyed) return process.nextTick(callback, codes.ERR_SOCKET_CLOSED())
   this._unrefTimer()
-  // Told after the program has heard of the connection.
-  if (!this._secureEstablished) return this._afterHandshake(() => this._send(chunks, (error) => process.nextTick(callback, error)), callback)
+  if (this.connecting) return this._sendLater(chunks, callback)
   for (const chunk of chunks) this._handle.bytesWritten += chunk.length
+  if (this._secureEstablished) this._sendNow(chunks, callback)
+  else this[kWaiting] = { chunks, callback }
+}
+
+/** Sends when there is a connection, or tells that there will be none. */
+prototype._sendLater = function (chunks, callback) {
+  // net.Socket counts it as written.
+  this._pendingData = chunks.map((chunk) => ({ chunk, encoding: 'buffer' }))
+  const onconnect = () => {
+    this.off('close', onclose)
+    this._pendingData = null
+    this._send(chunks, callback)
+  }
+  const onclose = () => callback(codes.ERR_SOCKET_CLOSED_BEFORE_CONNECTION())
+  this.once('connect', onconnect)
+  this.once('close', onclose)
+}
+
+prototype._sendNow = function (chunks, callback) {
   this[kEngine].write(chunks, (error) => {
-    if (!this.destroyed) this._unrefTimer()
+    if (this.destroyed) return callback(writeCanceled())
+    this._unrefTimer()
     callback(error ?? null)
   })
 }
 
-/** Does it when the handshake is done, or tells that there will be none. */
-prototype._afterHandshake = function (action, callback) {
-  const onsecure = () => {
-    this.off('close', onclose)
-    action()
-  }
-  const onclose = () => {
-    this.off('secure', onsecure)
-    callback(codes.ERR_SOCKET_CLOSED_BEFORE_CONNECTION())
-  }
-  // Before the program's own listeners: what it has written first goes out first.
-  this.prependOnceListener('secure', onsecure)
-  this.once('close', onclose)
-}
-
 prototype._final = function (callback) {
-  if (this.destroyed || !this[kStream]) return callback()
-  if (!this._secureEstablished) return this._afterHandshake(() => this._final(callback), () => callback())
-  this[kEngine].end(() => callback())
+  if (this.connecting) return void this.once('connect', () => this._final(callback))
+  if (this.destroyed) return callback()
+  if (this[kEngine]) this[kEngine].end(() => callback())
+  else this[kEnding] = callback
 }
 
 prototype._destroy = function (error, callback) {
-  const write = this[kEngine]?.dispose()
+  const write = this[kEngine]?.dispose()?.done ?? this[kWaiting]?.callback
+  this[kWaiting] = null
   this[kConnecting] = false
+  this._handle ??= new TLSHandle(null)
+  if (write) this._handle.beforeClose = () => write(writeCanceled())
+  this.ssl = null
   const native = this[kNative]
-  net.Socket.prototype._destroy.call(this, error, (failure) => {
-    write?.done(failure ?? codes.ERR_SOCKET_CLOSED())
-    callback(failure)
-  })
+  net.Socket.prototype._destroy.call(this, error, callback)
   native?.dispose?.()
 }
 
@@ -292,6 +314,9 @@ prototype.engineSecure = function () {
   this._secureEstablished = true
   if (this._lacksOcspResponse()) this.emit('OCSPResponse', null)
   this.emit('secure')
+  const waiting = this[kWaiting]
+  this[kWaiting] = null
+  if (waiting) this._sendNow(waiting.chunks, waiting.callback)
 }
 
 /** Whether a client has asked for the certificate's status, and the server, which could have, has not told it. */
@@ -304,11 +329,10 @@ prototype._lacksOcspResponse = function () {
 prototype.engineFailed = function (error, native) {
   if (this.destroyed) return
   const { isServer } = this._tlsOptions
-  if (native.kind === 'truncated' && !this._secureEstablished) {
-    error = isServer ? connResetException('socket hang up') : this._disconnected()
-  }
+  const leftEarly = native.kind === 'truncated' && !this._secureEstablished
   if (this._hadError) return
   this._hadError = true
+  if (leftEarly) return this._endEarly(this._left())
   if (!isServer && !this._secureEstablished && this.writableLength > 0 && error.library === 'SSL routines') error = writeProtocolError(error)
   if (native.kind === 'identity') error.cert = this.getPeerCertificate(true)
   if (native.kind === 'verify' || native.kind === 'identity' || this._objection) this.authorizationError = error.code || error.message
@@ -332,6 +356,21 @@ prototype._fail = function (error) {
     clearTimeout(timer)
     finish()
   })
+}
+
+/** The peer has gone before the handshake was done: first its end is told, then what that means. */
+prototype._endEarly = function (error) {
+  const finish = () => { if (!this.destroyed) this.destroy(error) }
+  if (this._readableState.ended) return finish()
+  // Without an error the other side ends by itself.
+  if (error || this.allowHalfOpen) this.once('end', finish)
+  this.push(null)
+  this.read(0)
+}
+
+/** What a peer's leaving means to this side; of a server's sockets its server tells. */
+prototype._left = function () {
+  return this._tlsOptions.isServer ? null : this._disconnected()
 }
 
 prototype._disconnected = function () {
@@ -379,20 +418,17 @@ prototype.engineClientAuthenticated = function () {
   this.engineRenegotiated()
 }
 
-prototype.engineTransportClosed = function (error) {
+/** The transport is gone; `ended`: the peer has ended its side before. */
+prototype.engineTransportClosed = function (error, ended) {
   if (this.destroyed) return
-  if (!this._secureEstablished) {
-    const reset = this._tlsOptions.isServer ? connResetException('socket hang up') : this._disconnected()
-    return this.destroy(error ?? reset)
-  }
-  if (error) return this.destroy(error)
-  const engine = this[kEngine]
-  if (engine.endIsDue) return setImmediate(() => this.engineTransportClosed(error))
+  // A transport that was destroyed on this side had no end, and no error either.
+  if (error || !ended) return this.destroy(error)
+  if (!this._secureEstablished) return this.destroy(this._left())
+  if (this[kEngine].endIsDue) return setImmediate(() => this.engineTransportClosed(error, ended))
   // What has been received is still delivered.
-  if (!engine.ended) engine.endOfTransport()
-  if (this._readableState.ended && !this._readableState.endEmitted && this._readableState.length > 0) {
+  if (!this._readableState.ended || (!this._readableState.endEmitted && this._readableState.length > 0)) {
     this.once('end', () => this.destroy())
-  } else if (!this.destroyed) {
+  } else {
     setImmediate(() => this.destroy())
   }
 }

@@ -8,6 +8,8 @@
 const net = require('node:net')
 const { Duplex } = require('node:stream')
 
+const { codes } = require('./errors')
+
 /**
  * @typedef {object} Listener
  * @property {(chunk: Uint8Array, length: number) => boolean} onchunk takes ciphertext; false: no more for now
@@ -49,19 +51,25 @@ class StreamTransport {
     this.error = null
     this.closed = false
     this.listeners = {
-      data: (chunk) => { if (!listener.onchunk(chunk, chunk.length)) stream.pause() },
+      data: (chunk) => this.ondata(chunk),
       end: () => listener.onend(),
-      error: (error) => { this.error = error },
-      close: () => this.finish()
+      // Not every stream closes after an error.
+      error: (error) => this.finish(error),
+      close: () => this.finish(null)
     }
     for (const [name, handler] of Object.entries(this.listeners)) stream.on(name, handler)
-    if (stream.destroyed) process.nextTick(() => this.finish())
   }
 
-  finish () {
+  ondata (chunk) {
+    if (!(chunk instanceof Uint8Array)) return this.finish(codes.ERR_STREAM_WRAP())
+    if (!this.listener.onchunk(chunk, chunk.length)) this.stream.pause()
+  }
+
+  finish (error) {
     if (this.closed) return
     this.closed = true
-    this.listener.onclose(this.error ?? null)
+    this.error = error
+    this.listener.onclose(error)
   }
 
   /** Goes on reading. */
@@ -157,7 +165,7 @@ function readIntoShared (stream) {
   if (stream.constructor !== net.Socket || typeof handle?.useUserBuffer !== 'function') return undefined
   const symbols = Object.getOwnPropertySymbols(stream)
   const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) => symbols.find(({ description }) => description === name))
-  if (!buffer || !callback || stream.listenerCount('data') > 0 || stream.readableLength > 0) return undefined
+  if (!buffer || !callback) return undefined
   const { slot, onread } = readInto()
   stream[buffer] = onread.buffer
   stream[callback] = onread.callback
@@ -187,10 +195,15 @@ function transportFor (stream, listener, slot) {
   return slot ? new BufferTransport(stream, listener, slot) : new StreamTransport(stream, listener)
 }
 
+/** Whether a stream is a socket that has no connection yet. */
+function isUnconnected (stream) {
+  return !stream.destroyed && (Boolean(stream.connecting) || (stream instanceof net.Socket && stream.pending))
+}
+
 /** Whether something is a stream that can carry a connection. */
 function isDuplex (value) {
   return value instanceof net.Socket || value instanceof Duplex ||
     (typeof value?.write === 'function' && typeof value?.on === 'function' && typeof value?.pause === 'function')
 }
 
-module.exports = { BUFFER_SIZE, isDuplex, readInto, readIntoShared, transportFor }
+module.exports = { BUFFER_SIZE, isDuplex, isUnconnected, readInto, readIntoShared, transportFor }

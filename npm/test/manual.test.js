@@ -156,8 +156,10 @@ test('a pair is replaced by a socket', async () => {
   const plain = net.createServer((socket) => {
     const options = { ...identity, isServer: true }
     const secureSocket = new Function('tls', 'socket', 'options', `let secureSocket\n${example('tls-socket')}\nreturn secureSocket`)(tls, socket, options)
-    secureSocket.on('secure', () => secure.push('socket'))
-    secureSocket.end()
+    secureSocket.on('secure', () => {
+      secure.push('socket')
+      secureSocket.end()
+    })
   }).listen(0)
   await once(plain, 'listening')
   const client = tls.connect({ port: plain.address().port, host: 'localhost', ca: authority.cert })
