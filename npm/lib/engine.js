@@ -3,6 +3,8 @@
 // Drives one connection of the addon over one transport, for one socket. Bytes, answers and time go in; plaintext and
 // events come out, as calls of the socket's methods (`engineSecure`, `engineFailed`, …).
 
+const { AsyncResource } = require('node:async_hooks')
+
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
 const { BUFFER_SIZE, transportFor } = require('./transport')
@@ -46,6 +48,8 @@ class Engine {
   constructor (connection, socket) {
     this.connection = connection
     this.socket = socket
+    /** In whose context (AsyncLocalStorage) the socket's listeners are called, whoever made the connection go on. */
+    this.resource = new AsyncResource('TLSWRAP')
     this.transport = null
     this.working = false
     /** Waits for its turn. */
@@ -75,9 +79,10 @@ class Engine {
     /** The program's own error, while the core says that a callback has failed. */
     this.kept = undefined
     this.listener = {
-      onchunk: (chunk, length) => this.receive(chunk, length),
-      onend: () => this.endOfTransport(),
-      onclose: (error) => this.closed(error)
+      // An accepted socket reads in no context at all.
+      onchunk: (chunk, length) => this.resource.runInAsyncScope(this.receive, this, chunk, length),
+      onend: () => this.resource.runInAsyncScope(this.endOfTransport, this),
+      onclose: (error) => this.resource.runInAsyncScope(this.closed, this, error)
     }
   }
 
@@ -210,8 +215,7 @@ class Engine {
 
   worked () {
     this.working = false
-    if (this.isOpen) this.goOn()
-    else this.proceed()
+    this.resource.runInAsyncScope(this.isOpen ? this.goOn : this.proceed, this)
   }
 
   dispatch () {
@@ -262,7 +266,7 @@ class Engine {
 
   /** The answer has been given; goes on. */
   answered () {
-    if (!this.disposed) this.step()
+    if (!this.disposed) this.resource.runInAsyncScope(this.step, this)
   }
 
   /** A callback has failed with this, which is what the program is told. */
@@ -270,7 +274,7 @@ class Engine {
     if (this.disposed) return
     this.kept = error
     this.connection.fail(String(error?.message ?? error))
-    this.step()
+    this.resource.runInAsyncScope(this.step, this)
   }
 
   // ---- plaintext ----
@@ -329,7 +333,7 @@ class Engine {
     if (this.wanted) return
     this.wanted = true
     if (!this.transport) return
-    this.proceed()
+    this.resource.runInAsyncScope(this.proceed, this)
     if (!this.disposed && this.wanted && this.rest === null) this.transport.resume()
   }
 

@@ -159,6 +159,12 @@ function bytesOrNothing (engine, name) {
   }
 }
 
+/** Answers with a session where the program has one; whatever else it gives is none, as in Node.js. */
+function sessionOrNothing (engine) {
+  const answer = bytesOrNothing(engine, 'sessionData')
+  return (value) => answer(typeof value === 'string' || ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? value : null)
+}
+
 // ---- what ----
 
 /** The context that `addContext` has given for a name; later ones win. */
@@ -223,7 +229,7 @@ const handlers = {
   },
 
   resumeSession (engine, { sessionId }) {
-    askServer(engine, 'resumeSession', [sessionId], new Decision(engine, bytesOrNothing(engine, 'sessionData')))
+    askServer(engine, 'resumeSession', [sessionId], new Decision(engine, sessionOrNothing(engine)))
   },
 
   newSession (engine, { sessionId, session }, socket) {

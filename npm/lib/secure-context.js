@@ -96,6 +96,7 @@ function engineName (name, value) {
 function cipherSuites (context, { ciphers }) {
   if (given(ciphers)) validateString(ciphers, 'options.ciphers')
   const list = ciphers || settings.DEFAULT_CIPHERS
+  validateString(list, 'options.ciphers')
   const names = list.split(':')
   if (names.every((name) => name === '')) throw codes.ERR_INVALID_ARG_VALUE('options.ciphers', names)
   context.init({ ciphers: list })

@@ -3,6 +3,7 @@
 // Handshakes take turns: what they need of the event loop is done as it comes while that is little, and waits for the
 // loop's next round when it is much, so that timers and open connections are not kept waiting by a crowd at the door.
 
+const { AsyncResource } = require('node:async_hooks')
 const { performance } = require('node:perf_hooks')
 
 /** What handshakes may have of one round of the event loop, in milliseconds. */
@@ -42,7 +43,8 @@ function nextRound () {
  */
 function takeTurn (task) {
   if (first < waiting.length || !hasTime()) {
-    waiting.push(task)
+    // It is done in the context of its own connection, not in that of the one before it.
+    waiting.push(AsyncResource.bind(task))
     return false
   }
   task()

@@ -48,7 +48,8 @@ pub(crate) fn answer(open: Open, connection: &mut Connection, answer: Answer) ->
         }
         (Open::ResumeSession(question), Answer::Bytes(der)) => match Session::from_der(&der) {
             Ok(session) => question.answer(connection, Some(session)),
-            Err(error) => question.fail(connection, error),
+            // As in Node.js, what cannot be read is no session.
+            Err(_) => question.decline(connection),
         },
         (Open::OcspRequest(question), Answer::Bytes(response)) => question.answer(connection, Some(response)),
         (Open::Psk(question), Answer::Psk(key)) => question.answer(connection, Some(key)),

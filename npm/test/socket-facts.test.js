@@ -15,8 +15,8 @@ const FACTS = ['getCipher', 'getEphemeralKeyInfo', 'getFinished', 'getPeerFinish
   'getSharedSigalgs', 'getPeerCertificate', 'getCertificate', 'getPeerX509Certificate', 'getX509Certificate']
 
 /** What a socket tells; of certificates the names. */
-function facts (socket) {
-  const all = FACTS.map((name) => {
+function facts (socket, names = FACTS) {
+  const all = names.map((name) => {
     const value = socket[name]()
     return [name, value?.subject?.CN ?? (typeof value?.subject === 'string' ? value.subject : value)]
   })
@@ -29,7 +29,9 @@ test('a socket that is not connected yet tells nothing, in the forms of node:tls
     const socket = tls.connect(trusting(port, { ...pick(certificate({ client: true, cn: 'a client' })) }))
     t.after(() => socket.destroy())
     socket.on('error', () => {})
-    return facts(socket)
+    // Node.js 24 falls over this one so early.
+    if (tls === nodetls) assert.deepEqual(socket.getEphemeralKeyInfo(), {})
+    return facts(socket, FACTS.filter((name) => name !== 'getEphemeralKeyInfo'))
   })
   assert.deepEqual(told[0], told[1])
   assert.equal(told[0].getCertificate, 'a client')
@@ -159,4 +161,22 @@ test('the host of a socket that was given is the one that is checked', async (t)
   const error = await outcome(t, over('other.test'), nodetls)
   assert.equal(error.code, 'ERR_TLS_CERT_ALTNAME_INVALID')
   assert.equal(error.host, 'other.test')
+})
+
+test('what a store gives that is no session is none', async (t) => {
+  const { SSL_OP_NO_TICKET } = require('node:crypto').constants
+  for (const found of ['text', 5, {}, Buffer.from('junk'), Buffer.alloc(0)]) {
+    const server = nodetls.createServer(identity({ maxVersion: 'TLSv1.2', secureOptions: SSL_OP_NO_TICKET }))
+    let asked = 0
+    server.on('newSession', (id, session, done) => done())
+    server.on('resumeSession', (id, done) => {
+      asked++
+      done(null, found)
+    })
+    const port = await listening(t, server)
+    const session = (await connected(t, trusting(port), nodetls)).getSession()
+    const again = await connected(t, trusting(port, { session }), nodetls)
+    assert.equal(again.isSessionReused(), false)
+    assert.ok(asked > 0)
+  }
 })
