@@ -154,7 +154,7 @@ limited('worker threads have the module to themselves, and end', async () => {
   const code = `
     const { parentPort, workerData } = require('node:worker_threads')
     const tls = require(workerData.module)
-    const server = tls.createServer(workerData, (socket) => socket.end(tls.DEFAULT_MIN_VERSION))
+    const server = tls.createServer(workerData, (socket) => socket.on('error', () => {}).end(tls.DEFAULT_MIN_VERSION))
     tls.DEFAULT_MIN_VERSION = 'TLSv1.3'
     server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))
     parentPort.once('message', () => { server.close(); parentPort.close() })`
