@@ -3,10 +3,12 @@
 use foreign_types::ForeignTypeRef;
 use libc::c_int;
 use openssl::asn1::{Asn1ObjectRef, Asn1StringRef};
-use openssl_sys::X509_V_ERR_INVALID_EXTENSION;
+use openssl::bn::BigNumRef;
+use openssl::pkey::Id;
+use openssl_sys::{X509_V_ERR_CA_KEY_TOO_SMALL, X509_V_ERR_EE_KEY_TOO_SMALL, X509_V_ERR_INVALID_EXTENSION};
 
-use crate::Certificate;
 use crate::sys::X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3;
+use crate::{Certificate, ErrorStack};
 
 /// The number that stands for version 3.
 const VERSION_3: libc::c_long = 2;
@@ -15,8 +17,8 @@ const KNOWN: [&str; 2] = ["2.5.29.", "1.3.6.1.5.5.7.1.1"];
 /// Values within values; those of extensions have ten at most.
 const MAX_NESTING: usize = 32;
 
-/// `X509_V_ERR_*` for the first fault.
-pub(crate) fn objection(certificate: &Certificate) -> Option<c_int> {
+/// `X509_V_ERR_*` for the first fault of a certificate, which is a leaf at depth 0.
+pub(crate) fn objection(certificate: &Certificate, depth: usize) -> Option<c_int> {
     let mut extensions = certificate.extensions();
     // RFC 5280 §4.1.2.9: "This field MUST only appear if the version is 3".
     if !extensions.is_empty() && !certificate.is_version_3() {
@@ -33,10 +35,29 @@ pub(crate) fn objection(certificate: &Certificate) -> Option<c_int> {
     };
     let unreadable =
         extensions.iter().any(|(identifier, value)| is_known(identifier) && !is_one_value(value));
-    (repeats || unreadable).then_some(X509_V_ERR_INVALID_EXTENSION)
+    if repeats || unreadable {
+        return Some(X509_V_ERR_INVALID_EXTENSION);
+    }
+    let too_small = if depth == 0 { X509_V_ERR_EE_KEY_TOO_SMALL } else { X509_V_ERR_CA_KEY_TOO_SMALL };
+    certificate.is_everybodys_key().then_some(too_small)
 }
 
 impl Certificate {
+    /// Whether anybody can sign with the key: RSA whose exponent is 1 (or no exponent at all), and the point at infinity.
+    fn is_everybodys_key(&self) -> bool {
+        /// SEC 1 §2.3.3.
+        const INFINITY: [u8; 1] = [0];
+        ErrorStack::clear();
+        let odd_from_3 = |number: &BigNumRef| number.is_bit_set(0) && number.num_bits() > 1;
+        let everybodys = match self.x509().public_key() {
+            Ok(key) if key.id() == Id::RSA => key.rsa().is_ok_and(|key| !odd_from_3(key.e())),
+            Ok(key) if key.id() == Id::EC => self.key_bytes() == INFINITY,
+            _ => false,
+        };
+        ErrorStack::clear();
+        everybodys
+    }
+
     fn is_version_3(&self) -> bool {
         // SAFETY: the certificate is alive.
         unsafe { openssl_sys::X509_get_version(self.x509().as_ptr()) == VERSION_3 }

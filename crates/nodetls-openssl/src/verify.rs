@@ -131,7 +131,7 @@ fn own_objection(
 ) -> Option<VerifyFinding> {
     let below_anchor = &chain[..chain.len().saturating_sub(1)];
     for (depth, certificate) in below_anchor.iter().enumerate() {
-        if let Some(code) = form::objection(certificate) {
+        if let Some(code) = form::objection(certificate, depth) {
             return Some(VerifyFinding { code, depth: depth as u32, certificate: Some(certificate.clone()) });
         }
     }

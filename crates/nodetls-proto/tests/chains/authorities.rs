@@ -1,9 +1,9 @@
 //! Who may issue (RFC 5280 §6.1.4 (k) to (n)), and for what.
 
-use crate::der::sequence;
+use crate::der::{bits, identifier, integer, sequence, value};
 use crate::draft::{
     BASIC_CONSTRAINTS, CERT_SIGN, CLIENT_AUTH, CRL_SIGN, Chain, DIGITAL_SIGNATURE, EXTENDED_KEY_USAGE,
-    KEY_USAGE, SERVER_AUTH, both_say, both_say_of,
+    KEY_USAGE, SERVER_AUTH, Who, both_say, both_say_of,
 };
 
 const ANY_PURPOSE: &str = "2.5.29.37.0";
@@ -135,4 +135,32 @@ fn serial_numbers_do_not_matter() {
         ("negative", "", |chain| chain.leaf.serial = -7),
         ("the same twice", "", |chain| chain.between.serial = chain.leaf.serial),
     ]);
+}
+
+#[test]
+fn a_key_with_which_anybody_can_sign_is_no_key() {
+    let algorithm = |name, parameters| sequence(&[identifier(name), parameters]);
+    let modulus = value(2, &[&[0, 0xC1][..], &[0xA5; 255]].concat());
+    let rsa = |exponent| {
+        let key = sequence(&[modulus.clone(), integer(exponent)]);
+        sequence(&[algorithm("1.2.840.113549.1.1.1", vec![5, 0]), bits(&key)])
+    };
+    let point = |bytes: &[u8]| {
+        let curve = identifier("1.2.840.10045.3.1.7");
+        sequence(&[algorithm("1.2.840.10045.2.1", curve), bits(bytes)])
+    };
+    let usual = Who::Leaf.key().public_key_raw().to_vec();
+    for (key, expected) in [
+        (rsa(65_537), ""),
+        (rsa(3), ""),
+        (rsa(1), "EE_KEY_TOO_SMALL"),
+        (rsa(2), "EE_KEY_TOO_SMALL"),
+        (rsa(0), "EE_KEY_TOO_SMALL"),
+        (point(&usual), ""),
+        (point(&[0]), "EE_KEY_TOO_SMALL"),
+    ] {
+        let mut chain = Chain::new();
+        chain.leaf.public_key = Some(key.clone());
+        assert_eq!(chain.code(), expected, "{key:02X?}");
+    }
 }

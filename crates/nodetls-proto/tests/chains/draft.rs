@@ -52,6 +52,8 @@ pub(crate) struct Draft {
     /// As in UTCTime.
     pub(crate) validity: [String; 2],
     pub(crate) key: Who,
+    /// What is said of the key, in the place of what is true.
+    pub(crate) public_key: Option<Vec<u8>>,
     /// Identifier, whether it is critical, value.
     pub(crate) extensions: Vec<(String, bool, Vec<u8>)>,
     /// The algorithm that the signed part names.
@@ -70,6 +72,7 @@ impl Draft {
             subject: name(subject),
             validity: ["200101000000Z".to_owned(), "491231235959Z".to_owned()],
             key,
+            public_key: None,
             extensions: Vec::new(),
             inner_algorithm: ECDSA_WITH_SHA_256,
             is_spoiled: false,
@@ -143,7 +146,7 @@ impl Draft {
             issuer.subject.clone(),
             sequence(&[from, to]),
             self.subject.clone(),
-            self.key.key().subject_public_key_info(),
+            self.public_key.clone().unwrap_or_else(|| self.key.key().subject_public_key_info()),
             self.extension_list(),
         ]);
         let mut signature = issuer.key.key().sign(&signed).unwrap();
