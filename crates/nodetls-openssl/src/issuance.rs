@@ -72,17 +72,8 @@ impl Certificate {
         verified.unwrap_or(false)
     }
 
-    /// Whether subject and key are the same: then one stands for the other in a chain.
-    pub(crate) fn is_twin_of(&self, other: &Self) -> bool {
-        ErrorStack::clear();
-        let names = same(self.x509().subject_name().try_cmp(other.x509().subject_name()));
-        let twins = names
-            && match (self.x509().public_key(), other.x509().public_key()) {
-                (Ok(a), Ok(b)) => a.public_eq(&b),
-                _ => false,
-            };
-        ErrorStack::clear();
-        twins
+    pub(crate) fn has_subject_of(&self, other: &Self) -> bool {
+        same(self.x509().subject_name().try_cmp(other.x509().subject_name()))
     }
 
     /// Whether it is valid at this time, in seconds since 1970; `None` is now.
@@ -141,6 +132,12 @@ impl Certificate {
             )
         };
         u32::try_from(bits).unwrap_or(0)
+    }
+
+    /// How many authorities may stand between this one and a leaf; `None` where there is no limit.
+    pub(crate) fn path_length(&self) -> Option<usize> {
+        // SAFETY: the certificate is alive; without a limit the answer is -1.
+        usize::try_from(unsafe { openssl_sys::X509_get_pathlen(self.x509().as_ptr()) }).ok()
     }
 
     /// The bytes of the public key, without its algorithm.

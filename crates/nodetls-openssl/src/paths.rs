@@ -12,13 +12,13 @@ use crate::{Certificate, TrustStore, VerifyReport, VerifySettings};
 /// Signatures that are checked at most.
 const MAX_SIGNATURES: usize = 100;
 /// Chains that are judged at most.
-const MAX_JUDGED: usize = 48;
+const MAX_JUDGED: usize = 24;
 /// Certificates above the leaf at most.
 const MAX_LENGTH: usize = 12;
 /// Presented certificates that are considered; a TLS handshake of usual size has room for fewer.
 const MAX_PRESENTED: usize = 256;
-/// Steps upwards, each of which looks at all candidates.
-const MAX_STEPS: usize = 256;
+/// Steps upwards, each of which looks at all issuers of one certificate.
+const MAX_STEPS: usize = 4_000;
 /// Bytes of certificates, times subtrees that they are held against.
 const MAX_CONSTRAINED: usize = 1 << 22;
 
@@ -26,6 +26,8 @@ const MAX_CONSTRAINED: usize = 1 << 22;
 pub(crate) struct Candidates<'a> {
     leaf: &'a Certificate,
     issuers: Vec<Issuer<'a>>,
+    /// Those that a way leads up from, by the names; the shortest ways first.
+    nearest_first: Vec<usize>,
 }
 
 struct Issuer<'a> {
@@ -42,10 +44,19 @@ struct Effort {
     steps: usize,
     judged: usize,
     constrained: usize,
-    /// Whether a certificate has been signed with a key. The leaf is the certificate after the last.
+    /// The issuers of a certificate by the names. The leaf is the certificate after the last.
+    issuers: HashMap<usize, Vec<usize>>,
+    /// Whether a certificate has been signed with a key.
     signatures: HashMap<(usize, usize), bool>,
     /// Whether the names of a certificate are in the subtrees of an issuer.
     names: HashMap<(usize, usize), bool>,
+}
+
+impl Issuer<'_> {
+    /// An anchor that answers to nobody ends a chain. Others are trusted too, but OpenSSL goes on from there.
+    fn is_end(&self) -> bool {
+        self.is_anchor && self.certificate.is_self_issued()
+    }
 }
 
 impl<'a> Candidates<'a> {
@@ -69,7 +80,8 @@ impl<'a> Candidates<'a> {
         known.retain(|(issuer, is_anchor)| {
             issuer.is_current(settings.time) && (*is_anchor || issuer.may_issue(settings))
         });
-        Self { leaf, issuers: issuers(known) }
+        let issuers = issuers(known);
+        Self { leaf, nearest_first: nearest_first(&issuers), issuers }
     }
 
     /// The first chain that `accept` accepts; it is given the issuers, the leaf's own first and an anchor last.
@@ -90,12 +102,12 @@ impl<'a> Candidates<'a> {
         if path.len() >= MAX_LENGTH || effort.steps > MAX_STEPS {
             return None;
         }
-        for candidate in 0..self.issuers.len() {
+        for candidate in self.issuers_of(path, effort) {
             if effort.judged >= MAX_JUDGED || !self.continues(path, candidate, effort) {
                 continue;
             }
             path.push(candidate);
-            let found = if self.ends_with(candidate) {
+            let found = if self.issuers[candidate].is_end() {
                 effort.judged += 1;
                 accept(&self.certificates(path))
             } else {
@@ -109,15 +121,35 @@ impl<'a> Candidates<'a> {
         None
     }
 
-    /// Whether the candidate has issued the last certificate of the path, stands for none that is in it already, and
-    /// allows the names below.
+    /// Who may have issued the last certificate of the path.
+    fn issuers_of(&self, path: &[usize], effort: &mut Effort) -> Vec<usize> {
+        let subject = self.subject(path);
+        let find = || {
+            let certificate = self.certificate(subject);
+            let has_issued = |index: &usize| certificate.is_issued_by(self.issuers[*index].certificate);
+            self.nearest_first.iter().copied().filter(has_issued).collect()
+        };
+        effort.issuers.entry(subject).or_insert_with(find).clone()
+    }
+
+    fn subject(&self, path: &[usize]) -> usize {
+        path.last().copied().unwrap_or(self.issuers.len())
+    }
+
+    /// Whether the candidate stands for none that is in the path already, has signed its last certificate, and allows
+    /// what is below.
     fn continues(&self, path: &[usize], candidate: usize, effort: &mut Effort) -> bool {
-        let subject = path.last().copied().unwrap_or(self.issuers.len());
-        let issuer = self.issuers[candidate].certificate;
-        self.certificate(subject).is_issued_by(issuer)
-            && !path.iter().any(|below| self.certificate(*below).is_twin_of(issuer))
+        let subject = self.subject(path);
+        !path.iter().any(|below| self.are_twins(*below, candidate))
+            && self.allows_length(path, candidate)
             && self.has_signed(subject, candidate, effort)
             && self.allows(path, candidate, effort)
+    }
+
+    /// Whether names and keys are the same, so that one stands for the other in a chain.
+    fn are_twins(&self, one: usize, other: usize) -> bool {
+        let [one, other] = [one, other].map(|index| &self.issuers[index]);
+        one.key == other.key && one.certificate.has_subject_of(other.certificate)
     }
 
     fn has_signed(&self, subject: usize, issuer: usize, effort: &mut Effort) -> bool {
@@ -133,11 +165,22 @@ impl<'a> Candidates<'a> {
         signed
     }
 
+    fn issued_to_others<'b>(&'b self, path: &'b [usize]) -> impl Iterator<Item = &'b usize> {
+        path.iter().filter(|below| !self.certificate(**below).is_self_issued())
+    }
+
+    /// RFC 5280 §6.1.4 (l): what an authority has issued to itself does not count.
+    fn allows_length(&self, path: &[usize], issuer: usize) -> bool {
+        let limit = self.issuers[issuer].certificate.path_length();
+        limit.is_none_or(|limit| self.issued_to_others(path).count() <= limit)
+    }
+
     fn allows(&self, path: &[usize], issuer: usize, effort: &mut Effort) -> bool {
         let Some(subtrees) = &self.issuers[issuer].subtrees else { return true };
         // RFC 5280 §6.1.3 (b): what an authority has issued to itself is exempt, unless it is the last.
-        let bound = path.iter().filter(|below| !self.certificate(**below).is_self_issued());
-        bound.chain([&self.issuers.len()]).all(|below| self.allows_names(*below, issuer, subtrees, effort))
+        self.issued_to_others(path)
+            .chain([&self.issuers.len()])
+            .all(|below| self.allows_names(*below, issuer, subtrees, effort))
     }
 
     /// What it would take too long to find out is left to the judgement.
@@ -154,12 +197,6 @@ impl<'a> Candidates<'a> {
         let allowed = subtrees.allow(certificate);
         effort.names.insert((below, issuer), allowed);
         allowed
-    }
-
-    /// An anchor that answers to nobody ends a chain. Others are trusted too, but OpenSSL goes on from there.
-    fn ends_with(&self, candidate: usize) -> bool {
-        let Issuer { certificate, is_anchor, .. } = self.issuers[candidate];
-        is_anchor && certificate.is_self_issued()
     }
 
     fn certificate(&self, index: usize) -> &Certificate {
@@ -179,4 +216,19 @@ fn issuers(certificates: Vec<(&Certificate, bool)>) -> Vec<Issuer<'_>> {
         issuers.push(Issuer { certificate, is_anchor, key, subtrees: certificate.subtrees() });
     }
     issuers
+}
+
+fn nearest_first(issuers: &[Issuer<'_>]) -> Vec<usize> {
+    let (mut near, mut others): (Vec<_>, Vec<_>) =
+        (0..issuers.len()).partition(|index| issuers[*index].is_end());
+    let mut next = 0;
+    while let Some(above) = near.get(next) {
+        let certificate = issuers[*above].certificate;
+        let is_below = |index: &usize| issuers[*index].certificate.is_issued_by(certificate);
+        let (below, rest) = others.into_iter().partition::<Vec<_>, _>(is_below);
+        near.extend(below);
+        others = rest;
+        next += 1;
+    }
+    near
 }

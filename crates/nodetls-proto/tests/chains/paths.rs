@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nodetls_proto::{VerifyRequest, verify_chain};
+
 use crate::der::{dns, pem};
 use crate::draft::{BASIC_CONSTRAINTS, CLIENT_AUTH, Chain, Draft, HOST, SERVER_AUTH, Who};
 
@@ -44,6 +46,52 @@ fn more_bad_twins_than_chains_are_judged_hide_no_good_one() {
 }
 
 #[test]
+fn authorities_with_too_little_room_below_hide_no_roomier_one() {
+    let mut chain = Chain::new();
+    let upper = Draft::authority("upper", Who::Stranger);
+    for number in 0..60 {
+        let mut twin = Draft { serial: 1_000 + number, ..upper.clone() };
+        twin.path_length(0);
+        chain.asked.intermediates.push(certificate(&twin, &chain.root));
+    }
+    let above = Draft { key: Who::Stranger, subject: upper.subject.clone(), ..chain.root.clone() };
+    chain.asked.intermediates.push(certificate(&chain.between, &above));
+    let without = chain.asked.clone();
+    chain.asked.intermediates.push(certificate(&upper, &chain.root));
+    // Only the way over the upper authority is left.
+    let code = |asked: VerifyRequest| {
+        let mut request = Chain { asked, ..chain.clone() }.request();
+        request.intermediates.pop();
+        verify_chain(&request).err().map(|error| error.code().into_owned()).unwrap_or_default()
+    };
+    assert_eq!(code(chain.asked.clone()), "");
+    assert_eq!(code(without), "PATH_LENGTH_EXCEEDED");
+}
+
+#[test]
+fn a_net_of_authorities_with_one_way_out_is_searched() {
+    // Eight vouch for each other, every second certificate is for other names, and one of them has a root's.
+    let who = |number: i64| [Who::Root, Who::Between, Who::Stranger][number as usize % 3];
+    let authority = |number: i64| Draft::authority(&format!("authority {number}"), who(number));
+    let mut chain = Chain::new();
+    for (issuer, subject) in (0..8).flat_map(|issuer| (0..8).map(move |subject| (issuer, subject))) {
+        let mut draft = Draft { serial: 100 + 10 * issuer + subject, ..authority(subject) };
+        if (issuer + subject) % 2 == 0 {
+            draft.constrain(&[dns("other.test")], &[]);
+        }
+        if issuer != subject {
+            chain.asked.intermediates.push(certificate(&draft, &authority(issuer)));
+        }
+    }
+    let mut request = chain.request();
+    request.leaf = certificate(&chain.leaf, &authority(0));
+    request.roots = Some(vec![certificate(&authority(7), &authority(7))]);
+    assert!(verify_chain(&request).is_ok());
+    request.roots = Some(vec![certificate(&chain.root, &chain.root)]);
+    assert!(verify_chain(&request).is_err());
+}
+
+#[test]
 fn a_ladder_of_twins_is_climbed() {
     // Four authorities above each other, three certificates for each: 81 chains, of which the last is good.
     let mut chain = Chain::new();
@@ -61,7 +109,7 @@ fn a_ladder_of_twins_is_climbed() {
     }
     let mut request = chain.request();
     request.leaf = certificate(&chain.leaf, &issuer);
-    assert!(nodetls_proto::verify_chain(&request).is_ok());
+    assert!(verify_chain(&request).is_ok());
 }
 
 #[test]
@@ -82,7 +130,7 @@ fn a_hopeless_search_ends() {
     let mut request = chain.request();
     request.leaf = certificate(&chain.leaf, &issuer);
     let begun = Instant::now();
-    let error = nodetls_proto::verify_chain(&request).unwrap_err();
+    let error = verify_chain(&request).unwrap_err();
     assert_eq!(error.code(), "PATH_LENGTH_EXCEEDED");
     assert!(begun.elapsed() < LONG);
 }
@@ -99,7 +147,7 @@ fn a_chain_ends_at_a_trusted_certificate_that_is_its_own_issuer() {
         let chain = Chain::new();
         let mut request = chain.request();
         request.roots = Some(vec![trusted(&chain)]);
-        nodetls_proto::verify_chain(&request).unwrap_err().code().into_owned()
+        verify_chain(&request).unwrap_err().code().into_owned()
     };
     assert_eq!(trusting(|chain| certificate(&chain.between, &chain.root)), "UNABLE_TO_GET_ISSUER_CERT");
     assert_eq!(
@@ -120,7 +168,7 @@ fn roots_with_one_name_are_told_apart_by_their_keys() {
     let stranger = Draft { key: Who::Stranger, ..chain.root.clone() };
     for trusted in [[&stranger, &chain.root], [&chain.root, &stranger]] {
         request.roots = Some(trusted.map(|root| certificate(root, root)).to_vec());
-        assert!(nodetls_proto::verify_chain(&request).is_ok());
+        assert!(verify_chain(&request).is_ok());
     }
 }
 
@@ -139,8 +187,8 @@ fn the_order_of_what_was_sent_does_not_matter_nor_what_does_not_belong() {
         vec![between.clone(), between.clone(), unrelated.clone()],
         vec![[unrelated, between, root].concat()],
     ] {
-        let request = nodetls_proto::VerifyRequest { intermediates: sent, ..request.clone() };
-        assert!(nodetls_proto::verify_chain(&request).is_ok());
+        let request = VerifyRequest { intermediates: sent, ..request.clone() };
+        assert!(verify_chain(&request).is_ok());
     }
 }
 
@@ -152,8 +200,8 @@ fn authorities_that_vouch_for_each_other_vouch_for_nobody() {
         vec![certificate(&chain.between, &other), certificate(&other, &chain.between)];
     let mut request = chain.request();
     request.intermediates.pop();
-    assert!(nodetls_proto::verify_chain(&request).is_err());
+    assert!(verify_chain(&request).is_err());
     // Unless one of them is trusted by itself.
     request.roots = Some(vec![certificate(&other, &other)]);
-    assert!(nodetls_proto::verify_chain(&request).is_ok());
+    assert!(verify_chain(&request).is_ok());
 }
