@@ -177,6 +177,11 @@ prototype._makeConnection = function () {
   return connection
 }
 
+/** Options that the constructor of the socket below takes. */
+function ofTransport ({ noDelay, keepAlive, keepAliveInitialDelay, blockList, typeOfService }) {
+  return { noDelay, keepAlive, keepAliveInitialDelay, blockList, typeOfService }
+}
+
 /**
  * Connects, and then does the handshake. As net.Socket's.
  * @param {...any} words
@@ -184,7 +189,7 @@ prototype._makeConnection = function () {
 prototype.connect = function (...words) {
   const { slot, onread } = readInto()
   const [options, callback] = /** @type {any} */ (net)._normalizeArgs(words)
-  const inner = new net.Socket({ allowHalfOpen: this.allowHalfOpen, onread })
+  const inner = new net.Socket({ ...ofTransport(options), allowHalfOpen: this.allowHalfOpen, onread })
   if (typeof callback === 'function') this.once('connect', callback)
   for (const name of PASSED_ON) inner.on(name, (...values) => this.emit(name, ...values))
   // Connecting first: the handshake's options may still be set until there is a connection.

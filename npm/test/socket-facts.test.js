@@ -180,3 +180,19 @@ test('what a store gives that is no session is none', async (t) => {
     assert.ok(asked > 0)
   }
 })
+
+test('options of the socket below reach it: noDelay, keepAlive', async (t) => {
+  const port = await listening(t, nodetls.createServer(identity()))
+  const calls = []
+  const lookup = (name, options, done) => setImmediate(() => {
+    const handle = socket._parent._handle
+    handle.setNoDelay = (enable) => calls.push(['noDelay', enable])
+    handle.setKeepAlive = (enable, seconds) => calls.push(['keepAlive', enable, seconds])
+    if (options.all) done(null, [{ address: '127.0.0.1', family: 4 }])
+    else done(null, '127.0.0.1', 4)
+  })
+  const socket = nodetls.connect({ ...trusting(port), host: 'localhost', lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: 7000 })
+  t.after(() => socket.destroy())
+  await once(socket, 'secureConnect')
+  assert.deepEqual(calls, [['noDelay', true], ['keepAlive', true, 7]])
+})
