@@ -124,6 +124,8 @@ function serve (server, stream) {
   socket.on('secure', onSecure)
   socket.on('close', onClose)
   socket.on('_tlsError', onError)
+  // As in Node.js, no client can end a process by leaving: what a program does not listen for is not thrown.
+  socket.on('error', onError)
   if (server.listenerCount('keylog') > 0) socket.on('keylog', onKeylog)
 }
 

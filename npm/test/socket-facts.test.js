@@ -196,3 +196,28 @@ test('options of the socket below reach it: noDelay, keepAlive', async (t) => {
   await once(socket, 'secureConnect')
   assert.deepEqual(calls, [['noDelay', true], ['keepAlive', true, 7]])
 })
+
+test('a client that resets its connection does not end a server whose program listens for no errors', () => {
+  for (const tls of [require.resolve('..'), 'node:tls']) {
+    const program = `
+      const tls = require(${JSON.stringify(tls)})
+      const server = tls.createServer(${JSON.stringify({ cert: String(certificate().cert), key: String(certificate().key) })}, (socket) => {
+        socket.resume()
+        socket.on('close', (failed) => {
+          console.log(failed, socket.listenerCount('error'))
+          server.close()
+        })
+        socket.write('x')
+      })
+      server.listen(0, () => {
+        const raw = require('node:net').connect(server.address().port)
+        const client = tls.connect({ socket: raw, rejectUnauthorized: false })
+        client.on('error', () => {})
+        client.on('data', () => raw.resetAndDestroy())
+      })`
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 20000 })
+    assert.equal(stderr, '')
+    assert.equal(stdout, 'true 1\n')
+    assert.equal(status, 0)
+  }
+})
