@@ -337,6 +337,11 @@ class Engine {
     if (!this.disposed && this.wanted && this.rest === null) this.transport.resume()
   }
 
+  /** The program wants no more for now. */
+  pause () {
+    this.wanted = false
+  }
+
   /**
    * Writes all chunks; `done` is called when the transport has taken their ciphertext.
    * @param {Buffer[]} chunks
@@ -371,7 +376,9 @@ class Engine {
     let isNow = true
     this.pass(ciphertext, () => {
       this.sending = false
-      if (!isNow) this.continueWrite()
+      if (isNow || this.disposed) return
+      this.socket.engineTraffic()
+      this.continueWrite()
     })
     isNow = false
     return !this.sending && !this.disposed
@@ -455,7 +462,8 @@ class Engine {
       clearTimeout(this.timer)
       this.timer = null
     } else if (this.timer === null) {
-      this.timer = setTimeout(() => this.expired(), Math.min(Math.ceil(left), 0x7fffffff))
+      // It is the transport that keeps a process alive.
+      this.timer = setTimeout(() => this.expired(), Math.min(Math.ceil(left), 0x7fffffff)).unref()
     }
   }
 

@@ -7,6 +7,7 @@
 // engine calls the methods that begin with `engine`.
 
 const net = require('node:net')
+const { addAbortSignal } = require('node:stream')
 
 const { createConnection } = require('./connection-options')
 const { wantsKeyLog } = require('./defaults')
@@ -44,12 +45,13 @@ function TLSSocket (socket, options) {
     allowHalfOpen: socket ? socket.allowHalfOpen : tlsOptions.allowHalfOpen,
     highWaterMark: tlsOptions.highWaterMark,
     readableHighWaterMark: tlsOptions.readableHighWaterMark,
-    writableHighWaterMark: tlsOptions.writableHighWaterMark,
-    signal: tlsOptions.signal
+    writableHighWaterMark: tlsOptions.writableHighWaterMark
   })
   prepare(this, tlsOptions)
   this[kConnecting] = true
   this.on('error', this._tlsError)
+  // Not by net.Socket, of which a signal that has been given already leaves a half.
+  if (tlsOptions.signal != null) addAbortSignal(tlsOptions.signal, this)
   if (socket) this._carry(socket)
   if (tlsOptions.pauseOnConnect) this.pause()
   else this.read(0)
@@ -118,7 +120,8 @@ installFacts(prototype)
 /** From now on `stream` carries the connection. `slot`: where it reads into a buffer of ours. */
 prototype._carry = function (stream, slot) {
   this[kStream] = stream
-  this._parent = stream instanceof net.Socket ? stream : null
+  // A connection that this socket has made itself has no parent.
+  this._parent = stream instanceof net.Socket && slot === undefined ? stream : null
   this._handle = new TLSHandle(stream)
   this.ssl = this._handle
   // Once the stream is gone, so is this.
@@ -187,6 +190,7 @@ function ofTransport ({ noDelay, keepAlive, keepAliveInitialDelay, blockList, ty
  * @param {...any} words
  */
 prototype.connect = function (...words) {
+  if (this.destroyed) return this
   const { slot, onread } = readInto()
   const [options, callback] = /** @type {any} */ (net)._normalizeArgs(words)
   const inner = new net.Socket({ ...ofTransport(options), allowHalfOpen: this.allowHalfOpen, onread })
@@ -205,6 +209,17 @@ prototype.connect = function (...words) {
 prototype._read = function () {
   if (this[kEngine]) this[kEngine].resume()
   else this[kIsWanted] = true
+}
+
+/** With a buffer of the program's own nothing is pushed, and so nothing is asked for either. */
+prototype.resume = function () {
+  if (this._tlsOptions.onread && !this.connecting) this._read()
+  return net.Socket.prototype.resume.call(this)
+}
+
+prototype.pause = function () {
+  if (this._tlsOptions.onread) this[kEngine]?.pause()
+  return net.Socket.prototype.pause.call(this)
 }
 
 prototype._write = function (chunk, encoding, callback) {
@@ -285,18 +300,18 @@ prototype.enginePlaintext = function (plaintext) {
   if (this._handle) this._handle.bytesRead += plaintext.length
   const { onread } = this._tlsOptions
   if (!onread) return this.push(plaintext)
-  return intoBuffer(onread, plaintext)
+  return intoBuffer(this, onread, plaintext)
 }
 
 /** Hands plaintext over in the program's own buffer, as much at a time as that holds. */
-function intoBuffer (onread, plaintext) {
+function intoBuffer (socket, onread, plaintext) {
   let wanted = true
   for (let start = 0; start < plaintext.length;) {
     const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
     const piece = plaintext.subarray(start, start + buffer.length)
     buffer.set(piece)
     start += piece.length
-    if (onread.callback(piece.length, buffer) === false) wanted = false
+    if (onread.callback.call(socket, piece.length, buffer) === false) wanted = false
   }
   return wanted
 }

@@ -10,6 +10,7 @@ const { test } = require('node:test')
 
 const { ca, certificate } = require('./fixtures')
 const { builtin, connected, identity, listening, nodetls, outcome, pick, trusting } = require('./peers')
+const { kStream } = require('../lib/symbols')
 
 const FACTS = ['getCipher', 'getEphemeralKeyInfo', 'getFinished', 'getPeerFinished', 'getSession', 'getTLSTicket', 'isSessionReused',
   'getSharedSigalgs', 'getPeerCertificate', 'getCertificate', 'getPeerX509Certificate', 'getX509Certificate']
@@ -185,7 +186,7 @@ test('options of the socket below reach it: noDelay, keepAlive', async (t) => {
   const port = await listening(t, nodetls.createServer(identity()))
   const calls = []
   const lookup = (name, options, done) => setImmediate(() => {
-    const handle = socket._parent._handle
+    const handle = socket[kStream]._handle
     handle.setNoDelay = (enable) => calls.push(['noDelay', enable])
     handle.setKeepAlive = (enable, seconds) => calls.push(['keepAlive', enable, seconds])
     if (options.all) done(null, [{ address: '127.0.0.1', family: 4 }])

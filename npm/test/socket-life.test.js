@@ -3,6 +3,7 @@
 // The life of a TLSSocket and of what carries it: what happens when either is ended, destroyed or broken at any stage, told
 // by this package as Node.js's own module tells it.
 
+const { execFileSync } = require('node:child_process')
 const net = require('node:net')
 const { Duplex, finished } = require('node:stream')
 const { ca, certificate } = require('./fixtures')
@@ -278,3 +279,55 @@ limited('the size of fragments can be set before there is a connection', () => s
   for (let rest = Buffer.concat(sent); rest.length > 0; rest = rest.subarray(5 + rest.readUInt16BE(3))) lengths.push(rest.readUInt16BE(3))
   assert.ok(lengths.length >= 4 && Math.max(...lengths) < 600, String(lengths))
 }))
+
+limited('a signal that was given before leaves nothing behind', () => serve(nodetls, {}, async (port) => {
+  const told = []
+  const client = listen(nodetls.connect({ port, host: '127.0.0.1', signal: AbortSignal.abort() }), told)
+  await gone(client)
+  assert.deepStrictEqual(told, ['error ABORT_ERR', 'close true'])
+  assert.deepStrictEqual([client.destroyed, client.writable, client.connecting], [true, false, false])
+  assert.throws(() => nodetls.connect({ port, signal: 1 }), { code: 'ERR_INVALID_ARG_TYPE' })
+}))
+
+limited('a program that reads into its own buffer stops and goes on', async () => {
+  const stories = []
+  for (const module of [tls, nodetls]) {
+    await serve(tls, {}, async (port) => {
+      const told = []
+      let own = 0
+      const onread = {
+        buffer: Buffer.alloc(4),
+        callback (length, buffer) {
+          told.push(buffer.toString('latin1', 0, length))
+          if (this === client) own++
+          setImmediate(() => client.resume())
+          return false
+        }
+      }
+      const client = listen(module.connect({ port, host: '127.0.0.1', servername: 'localhost', ca: ca().cert, onread }), told)
+      await gone(client)
+      stories.push([...told, own, client.bytesRead])
+    }, (socket) => socket.end('ten bytes!'))
+  }
+  assert.deepStrictEqual(stories[1], stories[0])
+})
+
+limited('a long write is no silence', () => serve(nodetls, {}, async (port, server) => {
+  const [below, far] = streams()
+  server.emit('connection', far)
+  const client = nodetls.connect({ socket: below, servername: 'localhost', ca: ca().cert })
+  await secure(client)
+  let signs = 0
+  client._unrefTimer = () => signs++
+  await new Promise((resolve) => client.write(Buffer.alloc(4 << 20), resolve))
+  assert.ok(signs > 10, `${signs} signs of life`)
+  client.destroy()
+}, (socket) => socket.resume()))
+
+limited('a handshake that goes nowhere keeps no process alive', () => {
+  const program = `
+    const { Duplex } = require('node:stream')
+    const server = require(${JSON.stringify(require.resolve('..'))}).createServer()
+    server.emit('connection', new Duplex({ read () {}, write (chunk, encoding, done) { done() } }))`
+  execFileSync(process.execPath, ['-e', program], { timeout: 5000 })
+})
