@@ -233,7 +233,7 @@ prototype._writev = function (entries, callback) {
 prototype._send = function (chunks, callback) {
   if (this.destroyed) return process.nextTick(callback, codes.ERR_SOCKET_CLOSED())
   this._unrefTimer()
-  if (this.connecting) return this._sendLater(chunks, callback)
+  if (!this._secureEstablished && this.connecting) return this._sendLater(chunks, callback)
   for (const chunk of chunks) this._handle.bytesWritten += chunk.length
   if (this._secureEstablished) this._sendNow(chunks, callback)
   else this[kWaiting] = { chunks, callback }
