@@ -143,6 +143,13 @@ const methods = {
     const identity = context instanceof SecureContext ? context : createSecureContext(context)
     const { secureContext } = this._tlsOptions
     const settings = secureContext ? secureContext.context.withIdentityOf(identity.context) : identity.context
+    // What was shown in the handshake has been shown.
+    if (this._secureEstablished) return
+    if (!this._tlsOptions.isServer) {
+      this._tlsOptions.secureContext = { context: settings }
+      this[kIsStale] = true
+      return
+    }
     try {
       connectionOf(this)?.setContext(settings.nativeFor(wantsKeyLog(this)))
     } catch (error) {

@@ -222,3 +222,19 @@ test('a client that resets its connection does not end a server whose program li
     assert.equal(status, 0)
   }
 })
+
+test('setKeyCert counts before the handshake, and is too late after it without an error', async (t) => {
+  const server = nodetls.createServer(identity({ requestCert: true, ca: ca().cert, rejectUnauthorized: false }))
+  const port = await listening(t, server)
+  const mine = pick(certificate({ client: true, cn: 'a client' }))
+  const arrived = once(server, 'secureConnection')
+  const socket = nodetls.connect(trusting(port))
+  t.after(() => socket.destroy())
+  socket.setKeyCert(mine)
+  const [served] = await arrived
+  assert.equal(served.getPeerCertificate().subject.CN, 'a client')
+  served.setKeyCert(mine)
+  socket.setKeyCert(mine)
+  assert.equal(served.getCertificate().subject.CN, 'localhost')
+  assert.throws(() => socket.setKeyCert({ key: 'abc' }))
+})
