@@ -67,6 +67,8 @@ pub struct NativeContextOptions {
     pub dhparam: Option<Either<Buffer, String>>,
     /// Bits of `SSL_OP_*`.
     pub secure_options: Option<f64>,
+    /// Whether a trusted certificate that is not self-signed ends a chain.
+    pub allow_partial_trust_chain: Option<bool>,
     /// Whether the server's order of suites counts.
     pub honor_cipher_order: Option<bool>,
     /// The lowest version, such as `TLSv1.2`.
@@ -94,6 +96,7 @@ impl NativeContextOptions {
             ca: self.ca.map(all_bytes),
             extra_ca: self.extra_ca.map(all_bytes).unwrap_or_default(),
             default_ca: authorities(self.default_ca.as_deref())?,
+            allow_partial_trust_chain: self.allow_partial_trust_chain.unwrap_or_default(),
             crl: self.crl.map(all_bytes).unwrap_or_default(),
             cert: self.cert.map(all_bytes).unwrap_or_default(),
             key: self.key.unwrap_or_default().into_iter().map(KeyPem::from).collect(),

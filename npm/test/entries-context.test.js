@@ -61,6 +61,16 @@ inPairings('F04 a chain comes with its intermediates', async (S, C) => {
   })
 })
 
+inPairings('F01 a chain needs its root, unless allowPartialTrustChain lets it end at any authority', async (S, C) => {
+  const intermediate = certificate({ cn: 'intermediate', extensions: ['basicConstraints=critical,CA:TRUE'], san: 'DNS:intermediate' })
+  const server = certificate({ ca: intermediate })
+  const { client } = await refused(S, C, { server, client: { ca: intermediate.cert } })
+  assert.strictEqual(client.code, 'UNABLE_TO_GET_ISSUER_CERT')
+  // Node.js has the option since 22.9.
+  if (C !== MODULES[0]) return
+  await succeeds(S, C, { server, client: { ca: intermediate.cert, allowPartialTrustChain: true } })
+})
+
 inPairings('F06 F20 keys may be encrypted, with a passphrase of their own or the common one', async (S, C) => {
   const pem = encryptedKey(identity, 'secret')
   await succeeds(S, C, { server: { key: [{ pem, passphrase: 'secret' }] } })

@@ -32,7 +32,8 @@ pub(crate) struct Candidates<'a> {
 
 struct Issuer<'a> {
     certificate: &'a Certificate,
-    is_anchor: bool,
+    /// It ends a chain: an anchor that answers to nobody, unless all anchors do.
+    is_end: bool,
     /// The first issuer with the same key.
     key: usize,
     subtrees: Option<Subtrees>,
@@ -50,13 +51,6 @@ struct Effort {
     signatures: HashMap<(usize, usize), bool>,
     /// Whether the names of a certificate are in the subtrees of an issuer.
     names: HashMap<(usize, usize), bool>,
-}
-
-impl Issuer<'_> {
-    /// An anchor that answers to nobody ends a chain. Others are trusted too, but OpenSSL goes on from there.
-    fn is_end(&self) -> bool {
-        self.is_anchor && self.certificate.is_self_issued()
-    }
 }
 
 impl<'a> Candidates<'a> {
@@ -80,7 +74,7 @@ impl<'a> Candidates<'a> {
         known.retain(|(issuer, is_anchor)| {
             issuer.is_current(settings.time) && (*is_anchor || issuer.may_issue(settings))
         });
-        let issuers = issuers(known);
+        let issuers = issuers(known, trust.ends_chains_at_all());
         Self { leaf, nearest_first: nearest_first(&issuers), issuers }
     }
 
@@ -107,7 +101,7 @@ impl<'a> Candidates<'a> {
                 continue;
             }
             path.push(candidate);
-            let found = if self.issuers[candidate].is_end() {
+            let found = if self.issuers[candidate].is_end {
                 effort.judged += 1;
                 accept(&self.certificates(path))
             } else {
@@ -208,19 +202,20 @@ impl<'a> Candidates<'a> {
     }
 }
 
-fn issuers(certificates: Vec<(&Certificate, bool)>) -> Vec<Issuer<'_>> {
+fn issuers(certificates: Vec<(&Certificate, bool)>, all_anchors_end: bool) -> Vec<Issuer<'_>> {
     let mut keys = HashMap::new();
     let mut issuers = Vec::with_capacity(certificates.len());
     for (index, (certificate, is_anchor)) in certificates.into_iter().enumerate() {
         let key = *keys.entry(certificate.key_bytes()).or_insert(index);
-        issuers.push(Issuer { certificate, is_anchor, key, subtrees: certificate.subtrees() });
+        let is_end = is_anchor && (all_anchors_end || certificate.is_self_issued());
+        issuers.push(Issuer { certificate, is_end, key, subtrees: certificate.subtrees() });
     }
     issuers
 }
 
 fn nearest_first(issuers: &[Issuer<'_>]) -> Vec<usize> {
     let (mut near, mut others): (Vec<_>, Vec<_>) =
-        (0..issuers.len()).partition(|index| issuers[*index].is_end());
+        (0..issuers.len()).partition(|index| issuers[*index].is_end);
     let mut next = 0;
     while let Some(above) = near.get(next) {
         let certificate = issuers[*above].certificate;

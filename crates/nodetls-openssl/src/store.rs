@@ -19,6 +19,7 @@ pub struct TrustStore {
     store: Arc<X509Store>,
     certificates: Arc<[Certificate]>,
     revocation_lists: Arc<[X509Crl]>,
+    ends_chains_at_all: bool,
 }
 
 impl TrustStore {
@@ -61,6 +62,11 @@ impl TrustStore {
         })
     }
 
+    /// Whether every trusted certificate ends a chain, and not just those that are self-signed.
+    pub(crate) fn ends_chains_at_all(&self) -> bool {
+        self.ends_chains_at_all
+    }
+
     pub(crate) fn revocation_lists(&self) -> &[X509Crl] {
         &self.revocation_lists
     }
@@ -82,6 +88,7 @@ pub struct TrustStoreBuilder {
     builder: X509StoreBuilder,
     certificates: Vec<Certificate>,
     revocation_lists: Vec<X509Crl>,
+    ends_chains_at_all: bool,
 }
 
 impl TrustStoreBuilder {
@@ -93,7 +100,12 @@ impl TrustStoreBuilder {
         init();
         ErrorStack::clear();
         let builder = X509StoreBuilder::new()?;
-        Ok(Self { builder, certificates: Vec::new(), revocation_lists: Vec::new() })
+        Ok(Self {
+            builder,
+            certificates: Vec::new(),
+            revocation_lists: Vec::new(),
+            ends_chains_at_all: false,
+        })
     }
 
     /// Adds a trust anchor; adding one twice is no error.
@@ -127,12 +139,25 @@ impl TrustStoreBuilder {
         Ok(self.builder.set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)?)
     }
 
+    /// Lets a chain end at any of the certificates, also at one that is not self-signed.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    ///
+    /// Corresponds to `X509_V_FLAG_PARTIAL_CHAIN`.
+    pub fn end_chains_at_all(&mut self) -> Result<(), ErrorStack> {
+        ErrorStack::clear();
+        self.ends_chains_at_all = true;
+        Ok(self.builder.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?)
+    }
+
     /// The finished set.
     pub fn build(self) -> TrustStore {
         TrustStore {
             store: Arc::new(self.builder.build()),
             certificates: self.certificates.into(),
             revocation_lists: self.revocation_lists.into(),
+            ends_chains_at_all: self.ends_chains_at_all,
         }
     }
 }

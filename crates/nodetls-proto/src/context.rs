@@ -72,6 +72,9 @@ pub struct SecureContextOptions {
     pub extra_ca: Vec<Vec<u8>>,
     /// Who is trusted where [`ca`](Self::ca) says nothing. Default: Mozilla's roots.
     pub default_ca: DefaultAuthorities,
+    /// Whether a chain may end at a trusted certificate that is not self-signed. Default: false, as a chain needs its
+    /// root. Node: `allowPartialTrustChain` (Node.js 22.9).
+    pub allow_partial_trust_chain: bool,
     /// Revocation lists in PEM, each text with any number of them. Where there is one, every certificate of the peer's
     /// chain but the root needs a current list of its issuer, and must not be on it. Node: `crl`.
     pub crl: Vec<Vec<u8>>,
@@ -135,6 +138,7 @@ impl Default for SecureContextOptions {
             extra_ca: Vec::new(),
             crl: Vec::new(),
             default_ca: DefaultAuthorities::Mozilla,
+            allow_partial_trust_chain: false,
             cert: Vec::new(),
             key: Vec::new(),
             external_key: false,

@@ -49,6 +49,8 @@ pub(crate) struct TrustParts<'a> {
     /// Comes on top of either.
     pub(crate) extra: &'a [Vec<u8>],
     pub(crate) crl: &'a [Vec<u8>],
+    /// Whether every one of them ends a chain, and not just those that are self-signed.
+    pub(crate) partial_chains: bool,
 }
 
 impl TrustParts<'_> {
@@ -57,7 +59,7 @@ impl TrustParts<'_> {
         let lists = [(b"ca", self.ca.unwrap_or_default()), (b"ex", self.extra), (b"rl", self.crl)];
         let lengths: Vec<_> =
             lists.iter().flat_map(|(_, list)| list.iter().map(|pem| pem.len().to_be_bytes())).collect();
-        let head = [self.default as u8, u8::from(self.ca.is_some())];
+        let head = [self.default as u8, u8::from(self.ca.is_some()), u8::from(self.partial_chains)];
         let mut parts: Vec<&[u8]> = vec![&head];
         let mut lengths = lengths.iter();
         for (name, list) in lists {
@@ -88,8 +90,8 @@ fn remember(digest: [u8; 32], made: Trust) {
 
 impl Trust {
     pub(crate) fn new(parts: &TrustParts<'_>) -> Result<Self, Error> {
-        let TrustParts { default, ca, extra, crl } = *parts;
-        if ca.is_none() && extra.is_empty() && crl.is_empty() {
+        let TrustParts { default, ca, extra, crl, partial_chains } = *parts;
+        if ca.is_none() && extra.is_empty() && crl.is_empty() && !partial_chains {
             let fingerprint = sha256(&[b"default authorities", &[default as u8]]);
             return Ok(Self { source: Source::Default(default), fingerprint });
         }
@@ -103,7 +105,7 @@ impl Trust {
     }
 
     fn build(parts: &TrustParts<'_>) -> Result<Self, Error> {
-        let TrustParts { default, ca, extra, crl } = *parts;
+        let TrustParts { default, ca, extra, crl, partial_chains } = *parts;
         let mut trusted = match ca {
             Some(pems) => parse_all("ca", pems)?,
             None => default_store(default)?.certificates().to_vec(),
@@ -113,7 +115,10 @@ impl Trust {
         for pem in crl {
             builder.add_revocation_lists(pem).map_err(ConfigError::from_openssl("crl"))?;
         }
-        let fingerprint = fingerprint(&trusted, crl);
+        if partial_chains {
+            builder.end_chains_at_all().map_err(ConfigError::from_openssl("ca"))?;
+        }
+        let fingerprint = fingerprint(&trusted, crl, partial_chains);
         let explicit = ca.is_some() || !extra.is_empty();
         Ok(Self { fingerprint, source: Source::Own { store: builder.build(), explicit } })
     }
@@ -152,10 +157,11 @@ fn build(trusted: &[Certificate]) -> Result<TrustStore, ErrorStack> {
     builder(trusted).map(TrustStoreBuilder::build)
 }
 
-fn fingerprint(trusted: &[Certificate], crl: &[Vec<u8>]) -> [u8; 32] {
+fn fingerprint(trusted: &[Certificate], crl: &[Vec<u8>], partial_chains: bool) -> [u8; 32] {
     let certificates = trusted.iter().map(Certificate::sha256);
     let lists = crl.iter().map(|pem| sha256(&[pem]).to_vec());
-    let digests: Vec<Vec<u8>> = certificates.chain(lists).collect();
+    let partial = partial_chains.then(|| b"partial chains".to_vec());
+    let digests: Vec<Vec<u8>> = certificates.chain(lists).chain(partial).collect();
     sha256(&digests.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 

@@ -46,6 +46,9 @@ pub struct VerifyRequest {
     pub roots: Option<Vec<Vec<u8>>>,
     /// The trust anchors where none are given. Default: Mozilla's.
     pub default_ca: DefaultAuthorities,
+    /// Whether a chain may end at a trusted certificate that is not self-signed. Default: false. Node:
+    /// `allowPartialTrustChain`.
+    pub allow_partial_trust_chain: bool,
     /// Revocation lists in PEM. With any, every certificate of the chain but the root needs a current list of its
     /// issuer, and must not be on it. Node: `crl`.
     pub crl: Vec<Vec<u8>>,
@@ -90,6 +93,7 @@ pub fn verify_chain(request: &VerifyRequest) -> Result<Verified, Error> {
         ca: request.roots.as_deref(),
         extra: &[],
         crl: &request.crl,
+        partial_chains: request.allow_partial_trust_chain,
     })?;
     let report = nodetls_openssl::verify_chain(&trust.store()?, leaf, &presented, &settings(request)?);
     let (leaf, side) = (Certificate(leaf.clone()), request.purpose.verifier());

@@ -13,6 +13,7 @@ pub fn of_a_connection(request: &VerifyRequest, identity: &Identity) -> String {
     let verifying = SecureContextOptions {
         ca: request.roots.clone(),
         crl: request.crl.clone(),
+        allow_partial_trust_chain: request.allow_partial_trust_chain,
         ..pair::context_options(version)
     };
     let mut world = World::new(Variation::plain(version));

@@ -61,6 +61,7 @@ fn request(args: &VerifyArgs) -> Result<VerifyRequest, Failure> {
         time: args.time.as_deref().map(when).transpose()?,
         max_depth: args.max_depth,
         strict: args.strict,
+        ..VerifyRequest::default()
     })
 }
 

@@ -81,7 +81,13 @@ impl Identities {
         let self_signed = self.authorities.iter().filter(|authority| authority.is_issued_by(authority));
         extra.extend(self_signed.map(certificate_pem));
         let ca = options.ca.as_deref();
-        Trust::new(&TrustParts { default: options.default_ca, ca, extra: &extra, crl: &options.crl })
+        Trust::new(&TrustParts {
+            default: options.default_ca,
+            ca,
+            extra: &extra,
+            crl: &options.crl,
+            partial_chains: options.allow_partial_trust_chain,
+        })
     }
 
     pub(super) fn install(

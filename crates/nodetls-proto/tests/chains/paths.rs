@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nodetls_proto::{VerifyRequest, verify_chain};
+use nodetls_test::pki::Identity;
+use nodetls_test::verdict;
 
 use crate::der::{dns, pem};
 use crate::draft::{BASIC_CONSTRAINTS, CLIENT_AUTH, Chain, Draft, HOST, SERVER_AUTH, Who};
@@ -159,6 +161,38 @@ fn a_chain_ends_at_a_trusted_certificate_that_is_its_own_issuer() {
         certificate(&stranger, &stranger)
     };
     assert_eq!(trusting(stranger), "CERT_SIGNATURE_FAILURE");
+}
+
+#[test]
+fn a_chain_ends_at_any_trusted_certificate_where_that_is_allowed() {
+    let trusting = |trusted: fn(&VerifyRequest) -> &Vec<u8>, edit: fn(&mut Chain)| {
+        let mut chain = Chain::new();
+        chain.asked.allow_partial_trust_chain = true;
+        edit(&mut chain);
+        let mut request = chain.request();
+        request.roots = Some(vec![trusted(&request).clone()]);
+        let key_pem = Who::Leaf.key().serialize_pem();
+        let identity = Identity { cert_pem: String::new(), key_pem, cert_der: Vec::new() };
+        let code = verify_chain(&request).err().map(|error| error.code().into_owned()).unwrap_or_default();
+        assert_eq!(verdict::of_a_connection(&request, &identity), code);
+        code
+    };
+    let between: fn(&VerifyRequest) -> &Vec<u8> = |request| request.intermediates.last().unwrap();
+    let leaf: fn(&VerifyRequest) -> &Vec<u8> = |request| &request.leaf;
+    assert_eq!(trusting(between, |_| {}), "");
+    assert_eq!(trusting(leaf, |_| {}), "");
+    assert_eq!(
+        trusting(between, |chain| chain.between.validity[1] = "210101000000Z".to_owned()),
+        "CERT_HAS_EXPIRED"
+    );
+    assert_eq!(trusting(between, |chain| chain.leaf.is_spoiled = true), "CERT_SIGNATURE_FAILURE");
+    // A bad twin of the trusted one does not hide it.
+    let with_twin = |chain: &mut Chain| {
+        let mut twin = chain.between.clone();
+        twin.constrain(&[dns("other.test")], &[]);
+        chain.asked.intermediates.push(certificate(&twin, &chain.root));
+    };
+    assert_eq!(trusting(between, with_twin), "");
 }
 
 #[test]
