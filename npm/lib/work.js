@@ -2,23 +2,34 @@
 
 // The heavy steps of handshakes, done by the addon's threads: who waits for which.
 
+const { setInterval } = require('node:timers')
 const native = require('./generated')
 
-/** @type {Map<number, { worked(): void }>} */
-const waiting = new Map()
+/**
+ * A process may load this package again and again (test runners do), but its addon only once: all have one list of who
+ * waits. It is found with the addon, or, where that has been loaded anew too, with the process.
+ */
+const kWork = Symbol.for(`nodetls.work ${native.file}`)
 
-/** Keeps the process alive while work is being done: a handshake over streams in memory has nothing else that does. */
-const keeper = setInterval(() => {}, 0x7fffffff)
-keeper.unref()
+function begin () {
+  /** @type {Map<number, { worked(): void }>} */
+  const waiting = new Map()
+  // Keeps the process alive while work is being done: a handshake over streams in memory has nothing else that does.
+  const keeper = setInterval(() => {}, 0x7fffffff)
+  keeper.unref()
+  native.setWorkDone((ids) => {
+    for (const id of ids) {
+      const done = waiting.get(id)
+      waiting.delete(id)
+      done?.worked()
+    }
+    if (waiting.size === 0) keeper.unref()
+  })
+  return { waiting, keeper }
+}
 
-native.setWorkDone((ids) => {
-  for (const id of ids) {
-    const done = waiting.get(id)
-    waiting.delete(id)
-    done?.worked()
-  }
-  if (waiting.size === 0) keeper.unref()
-})
+const { waiting, keeper } = native[kWork] ?? process[kWork] ?? begin()
+for (const holder of [native, process]) Object.defineProperty(holder, kWork, { value: { waiting, keeper }, configurable: true })
 
 /**
  * Has the step done elsewhere that is due, if there is one; whether that is so. `done` is told afterwards.

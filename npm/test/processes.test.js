@@ -169,6 +169,54 @@ limited('worker threads have the module to themselves, and end', async () => {
   assert.deepStrictEqual(await Promise.all(ended), [[0], [0]])
 })
 
+limited('threads that are ended in the middle of handshakes take nothing with them', async () => {
+  const { Worker } = require('node:worker_threads')
+  const { cert, key } = certificate()
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    const tls = require(workerData.module)
+    const server = tls.createServer({ ...workerData, SNICallback: async () => null }, (socket) => socket.on('error', () => {}).pipe(socket))
+    server.on('tlsClientError', () => {})
+    let count = 0
+    function visit () {
+      const client = tls.connect({ port: server.address().port, host: '127.0.0.1', servername: 'localhost', ca: workerData.ca, checkServerIdentity: async () => undefined })
+      client.once('data', () => {
+        client.destroy()
+        visit()
+        if (++count === 5) parentPort.postMessage('busy')
+      })
+      client.on('error', () => {}).write('x')
+    }
+    server.listen(0, '127.0.0.1', () => { for (let left = 8; left > 0; left--) visit() })`
+  for (let round = 0; round < 10; round++) {
+    const workerData = { module: MODULES.nodetls, cert: String(cert), key: String(key), ca: String(ca().cert) }
+    const workers = [0, 1].map(() => new Worker(code, { eval: true, workerData }))
+    await Promise.all(workers.map(async (worker) => {
+      await once(worker, 'message')
+      await worker.terminate()
+    }))
+  }
+}, 60000)
+
+limited('a process may load the package again, as test runners do, and each goes on', () => {
+  const { status, stdout, stderr } = run(MODULES.nodetls, `
+    const { once } = require('node:events')
+    for (const name of Object.keys(require.cache)) delete require.cache[name]
+    const again = require(${JSON.stringify(MODULES.nodetls)})
+    async function visit (serving, connecting) {
+      const server = serving.createServer({ cert, key }, (socket) => socket.end('x')).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const client = connecting.connect({ port: server.address().port, host: '127.0.0.1', servername: 'localhost', ca })
+      const [data] = await once(client, 'data')
+      server.close()
+      return String(data)
+    }
+    const pairs = [[tls, tls], [again, again], [tls, again], [again, tls]]
+    Promise.all(pairs.map((pair) => visit(...pair))).then((seen) => console.log(tls !== again, ...seen))`)
+  assert.strictEqual(stdout.trim(), 'true x x x x', stderr)
+  assert.strictEqual(status, 0)
+})
+
 limited('no file of the package takes Node.js\'s own tls, or what is inside Node.js', () => {
   const fs = require('node:fs')
   const root = path.join(__dirname, '..', 'lib')

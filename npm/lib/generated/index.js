@@ -6,15 +6,14 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { platformName } = require('./platform')
 
-function load () {
+/** Where the addon is. */
+function place () {
   const name = platformName()
   const local = path.join(__dirname, `nodetls.${name}.node`)
-  if (fs.existsSync(local)) return require(local)
+  if (fs.existsSync(local)) return local
   try {
-    return require(`nodetls-${name}`)
+    return require.resolve(`nodetls-${name}`)
   } catch (cause) {
-    // A package that is there and does not load has its own say.
-    if (cause.code !== 'MODULE_NOT_FOUND' || !cause.message.includes(`'nodetls-${name}'`)) throw cause
     throw Object.assign(new Error(`nodetls has no binary for ${name}: ${advice(name, local)}`, { cause }), { code: 'MODULE_NOT_FOUND' })
   }
 }
@@ -25,4 +24,6 @@ function advice (name, local) {
     `Without it, build the addon in nodetls's repository by \`npm run build\` and put it at ${local}`
 }
 
-module.exports = load()
+const file = place()
+
+module.exports = Object.assign(require(file), { file })
