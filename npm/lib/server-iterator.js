@@ -6,11 +6,11 @@
 const ignore = () => {}
 
 /**
- * The sockets that become secure, until the server is closed. Those that nobody takes any more are closed.
+ * The sockets that become secure, until the server is closed or fails. Those that nobody takes any more are closed.
  * @param {any} server
  */
 async function * secureSockets (server) {
-  const state = { waiting: [], closed: false, wake: ignore }
+  const state = { waiting: [], closed: false, error: null, wake: ignore }
   const arrived = (socket) => {
     socket.on('error', ignore)
     state.waiting.push(socket)
@@ -20,17 +20,24 @@ async function * secureSockets (server) {
     state.closed = true
     state.wake()
   }
+  const failed = (error) => {
+    state.error = error
+    state.wake()
+  }
   server.on('secureConnection', arrived)
   server.once('close', closed)
+  server.once('error', failed)
   try {
     for (;;) {
       while (state.waiting.length > 0) yield taken(state.waiting.shift())
+      if (state.error !== null) throw state.error
       if (state.closed) return
       await new Promise((resolve) => { state.wake = () => resolve(undefined) })
     }
   } finally {
     server.off('secureConnection', arrived)
     server.off('close', closed)
+    server.off('error', failed)
     for (const socket of state.waiting) socket.destroy()
   }
 }

@@ -479,6 +479,7 @@ prototype._releaseControl = function () {
 prototype.ready = function () {
   this[kReady] ??= new Promise((resolve, reject) => {
     if (this._secureEstablished && !this.secureConnecting) return resolve(this)
+    if (this.closed) return reject(this.errored ?? this._disconnected())
     const event = this._tlsOptions.isServer ? 'secure' : 'secureConnect'
     this.once(event, () => resolve(this))
     this.once('error', reject)

@@ -225,6 +225,35 @@ test('for await gives the connections one by one', async (t) => {
   assert.deepEqual((await Promise.all(clients)).sort(), ['number 1', 'number 2'])
 })
 
+test('for await ends by the error of a server that fails', async (t) => {
+  const port = await listening(t, nodetls.createServer(identity()))
+  const second = nodetls.createServer(identity()).listen(port, '127.0.0.1')
+  await assert.rejects(async () => { for await (const socket of second) socket.destroy() }, { code: 'EADDRINUSE' })
+})
+
+test('options that are made for answers take them without a promise', async (t) => {
+  const asked = []
+  const options = {
+    ...identity(),
+    maxVersion: 'TLSv1.2',
+    secureOptions: require('node:crypto').constants.SSL_OP_NO_TICKET,
+    onClientHello: (hello) => { asked.push(hello.servername) },
+    SNICallback: (servername) => { asked.push(`context of ${servername}`) },
+    newSession: () => { asked.push('new') },
+    resumeSession: (id) => { asked.push(typeof id) }
+  }
+  const server = nodetls.createServer(options, (socket) => socket.end('served'))
+  const port = await listening(t, server)
+  const client = await connected(t, trusting(port))
+  assert.equal(await text(client), 'served')
+  // A client that speaks TLS 1.3 too always names a session.
+  assert.deepEqual(asked, ['localhost', 'context of localhost', 'object', 'new'])
+  const again = await connected(t, { ...trusting(port), session: client.getSession() ?? undefined })
+  assert.equal(await text(again), 'served')
+  const strict = nodetls.createServer({ ...identity(), onClientHello: () => false })
+  await assert.rejects(connected(t, trusting(await listening(t, strict))))
+})
+
 test('diagnostics_channel tells of secure connections and of failures', async (t) => {
   const { channel } = require('node:diagnostics_channel')
   const heard = []
@@ -268,4 +297,15 @@ test("OpenSSL's own client is served with each version", async (t) => {
     assert.ok(output.includes(name), output)
     assert.match(output, /Verify(cation)?( return code)?: (0 \()?(ok|OK)/i)
   }
+})
+
+test('ready rejects also when it is asked for too late', async (t) => {
+  const port = await listening(t, nodetls.createServer(identity()))
+  const gone = nodetls.connect(trusting(port)).destroy()
+  await once(gone, 'close')
+  await assert.rejects(gone.ready(), { code: 'ECONNRESET' })
+  const failed = nodetls.connect({ port, host: '127.0.0.1' })
+  await once(failed, 'error')
+  if (!failed.closed) await once(failed, 'close')
+  await assert.rejects(failed.ready(), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
 })
