@@ -27,6 +27,12 @@ impl From<&[u8]> for SecretBytes {
     }
 }
 
+impl<const N: usize> From<[u8; N]> for SecretBytes {
+    fn from(bytes: [u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
 impl From<String> for SecretBytes {
     fn from(text: String) -> Self {
         text.into_bytes().into()

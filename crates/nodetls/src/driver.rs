@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use nodetls_proto::{
@@ -47,7 +47,8 @@ pub(crate) struct Driver<S> {
     stream: S,
     connection: Connection,
     callbacks: Arc<dyn Callbacks>,
-    answer: Option<PendingAnswer>,
+    /// Nobody ever takes the lock: it only lets references to the socket be sent between threads.
+    answer: Option<Mutex<PendingAnswer>>,
     timer: Option<Timer>,
     sessions: Vec<Session>,
     waker: SharedWaker,
@@ -382,6 +383,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Polls the decision that the connection waits for; whether it was answered.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(answer) = &mut self.answer else { return false };
+        let answer = answer.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Poll::Ready(settle) = answer.as_mut().poll(cx) else { return false };
         self.answer = None;
         // A failed answer has failed the connection too, which is where the error is reported.
@@ -412,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn dispatch_events(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             match Arc::clone(&self.callbacks).decide(event) {
-                Dispatch::Decide(answer) => self.answer = Some(answer),
+                Dispatch::Decide(answer) => self.answer = Some(Mutex::new(answer)),
                 Dispatch::Tell(event) => self.tell(event),
             }
         }

@@ -50,3 +50,8 @@ pub use server::{Acceptor, Server, ServerBuilder};
 pub use socket::TlsSocket;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use watched_files::{FilesStatus, WatchOptions, WatchedFiles};
+
+/// The programs in the README are compiled with the examples of this documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

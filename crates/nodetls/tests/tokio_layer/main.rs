@@ -20,4 +20,5 @@ mod psk;
 mod renegotiation;
 mod server_close;
 mod transports;
+mod types;
 mod world;
