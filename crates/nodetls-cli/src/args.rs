@@ -41,14 +41,15 @@ Examples:
 
 The first line on standard output is `listening on ADDRESS:PORT`. Each connection and each failed
 handshake is one line on standard error. With --json each line is an object whose `event` is listening,
-throwaway, connection, handshakeError, connectionError, reload or reloadError; a connection has the
+throwaway, keyLog, connection, handshakeError, connectionError, reload or reloadError; a connection has the
 members that `nodetls connect --help` lists, and `peer`.
 
 SIGINT and SIGTERM stop the server: it takes no new connections, waits up to 10 s for the others to end,
 and exits with 0; a second signal ends it at once.
 
 Environment:
-  SSLKEYLOGFILE   a file to append the connections' keys to, for Wireshark; a new one gets mode 0600";
+  SSLKEYLOGFILE   a file to append the connections' keys to, for Wireshark; a new one gets mode 0600.
+                  The first line on standard error says so, with --json as the event keyLog";
 
 const CONNECT_EXAMPLES: &str = "\
 Examples:
@@ -71,7 +72,8 @@ peerCertificates [{subject, issuer, subjectaltname, valid_from, valid_to, serial
 keyType, bits}]. What there is not is null.
 
 Environment:
-  SSLKEYLOGFILE   a file to append the connection's keys to, for Wireshark; a new one gets mode 0600";
+  SSLKEYLOGFILE   a file to append the connection's keys to, for Wireshark; a new one gets mode 0600.
+                  The first line on standard error says so, with --json as {\"event\":\"keyLog\",\"file\":…}";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:

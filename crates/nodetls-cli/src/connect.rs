@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::args::ConnectArgs;
 use crate::describe::Facts;
 use crate::failure::Failure;
-use crate::key_log::KeyLog;
+use crate::key_log::{KeyLog, Notice};
 use crate::{context, files, output};
 
 /// How much is moved at once: a few records.
@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Connects, tells what was negotiated, and moves data until the server closes.
 pub(crate) async fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let target = args.target.as_deref().map(Address::parse).transpose()?;
-    let observer = Observer { key_log: KeyLog::from_environment()?, session: Arc::default() };
+    let key_log = KeyLog::from_environment(Notice::new(args.json))?;
+    let observer = Observer { key_log, session: Arc::default() };
     let connector = connector(args, target.as_ref(), &observer)?;
     let done = match (&args.unix, target) {
         (Some(path), _) => connect_unix(args, &connector, path).await,

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use nodetls::SecretBytes;
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::{files, output};
@@ -19,9 +20,27 @@ const VARIABLE: &str = "SSLKEYLOGFILE";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyLog(Option<Arc<Mutex<File>>>);
 
+/// How the log is spoken of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice {
+    /// By a line for people.
+    Text,
+    /// By an object for programs.
+    Json,
+    /// Not again.
+    None,
+}
+
+impl Notice {
+    /// In the form of everything else that a command says.
+    pub(crate) fn new(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
 impl KeyLog {
     /// Opens the file that the environment names; without the variable nothing is logged.
-    pub(crate) fn from_environment() -> Result<Self, Failure> {
+    pub(crate) fn from_environment(notice: Notice) -> Result<Self, Failure> {
         let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
             return Ok(Self::default());
         };
@@ -29,10 +48,14 @@ impl KeyLog {
             let (code, message) = failure.into_parts();
             Failure::new(code, format_args!("{VARIABLE}: {message}"))
         })?;
-        output::err(&format!(
-            "{VARIABLE} is set: the keys of all connections are written to {}",
-            path.display()
-        ));
+        let file_name = path.to_string_lossy();
+        match notice {
+            Notice::Text => output::err(&format!(
+                "{VARIABLE} is set: the keys of all connections are written to {file_name}"
+            )),
+            Notice::Json => output::err(&json!({ "event": "keyLog", "file": file_name }).to_string()),
+            Notice::None => {}
+        }
         Ok(Self(Some(Arc::new(Mutex::new(file)))))
     }
 

@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::args::{RequestCert, ServeArgs};
 use crate::describe::Facts;
 use crate::failure::Failure;
-use crate::key_log::KeyLog;
+use crate::key_log::{KeyLog, Notice};
 use crate::throwaway::Authority;
 use crate::{context, files, output, reload};
 
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
     let listener = bound.map_err(|error| Failure::io(format_args!("listen on {listen}"), error))?;
     let server = builder(args, log)?.listen(listener).map_err(|error| Failure::bind(&listen, error))?;
     if let Some(seconds) = args.reload {
-        let options = context::options(&args.protocol, &KeyLog::from_environment()?)?;
+        let options = context::options(&args.protocol, &KeyLog::from_environment(Notice::None)?)?;
         reload::start(args, seconds, options, server.acceptor(), log).await?;
     }
     log.listening(server.local_addr())?;
@@ -65,7 +65,7 @@ async fn accept(server: &Server, service: &Arc<Service>) {
 // ---- options ----
 
 fn builder(args: &ServeArgs, log: Log) -> Result<ServerBuilder, Failure> {
-    let key_log = KeyLog::from_environment()?;
+    let key_log = KeyLog::from_environment(Notice::new(args.json))?;
     let options = options(args, log, &key_log)?;
     let mut builder = Server::builder(&SecureContext::new(&options)?)
         .alpn_protocols(&args.protocol.alpn)

@@ -4,7 +4,7 @@
 
 mod harness;
 
-use harness::{Directory, Input, Running, Served, nodetls};
+use harness::{Directory, Input, Running, Served, Stream, nodetls};
 
 #[test]
 fn a_session_kept_in_a_file_is_resumed_by_another_process() {
@@ -62,6 +62,27 @@ fn both_sides_append_the_same_keys_to_their_key_logs() {
         assert!(labels.iter().any(|found| found == label), "{label} is not in {labels:?}");
     }
     assert_eq!(lines(&client), lines(&server));
+}
+
+#[test]
+fn programs_are_told_of_the_key_log_in_json_as_of_everything_else() {
+    let directory = Directory::new();
+    let keys = directory.path("keys");
+    let ca = directory.file("ca.pem");
+    let mut command = nodetls(&["serve", "--listen", "127.0.0.1:0", "--write-ca", &ca, "--json"]);
+    let mut serving = Running::spawn(command.env("SSLKEYLOGFILE", &keys), Input::Bytes(b""));
+    let object = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let told = object(&serving.line(Stream::Err, "keyLog"));
+    assert_eq!((told["event"].as_str(), told["file"].as_str()), (Some("keyLog"), keys.to_str()));
+    let address = object(&serving.line(Stream::Out, "listening"));
+    let address = address["address"].as_str().unwrap();
+    let mut command = nodetls(&["connect", address, "--ca", &ca, "-n", "--json"]);
+    command.env("SSLKEYLOGFILE", &keys);
+    let ended = Running::spawn(&mut command, Input::Bytes(b"")).end().succeeded();
+    let objects: Vec<_> = ended.stderr.lines().map(object).collect();
+    assert_eq!(objects[0]["event"], "keyLog");
+    assert_eq!(objects[1]["authorized"], true);
+    assert_eq!(objects.len(), 2);
 }
 
 #[cfg(unix)]

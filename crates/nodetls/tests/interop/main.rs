@@ -8,6 +8,7 @@
 
 mod bulk;
 mod clients;
+mod exporters;
 mod psk;
 mod refusals;
 mod renegotiation;

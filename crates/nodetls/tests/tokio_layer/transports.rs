@@ -2,9 +2,10 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, BufStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, DuplexStream, ReadBuf};
 
 use crate::world::{
     VERSIONS, acceptor, connector, connector_for, noise, pair, secure, sent_and_back, within,
@@ -134,4 +135,74 @@ async fn a_port_without_a_server_is_an_error_with_nodes_code() {
     drop(listener);
     let error = within(connector().connect("127.0.0.1", port)).await.unwrap_err();
     assert_eq!(error.code(), "ECONNREFUSED");
+}
+
+/// A transport that notes how much each call has moved.
+#[derive(Debug)]
+struct Counting {
+    inner: DuplexStream,
+    read: Arc<Mutex<Vec<usize>>>,
+    written: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Counting {
+    fn new(inner: DuplexStream) -> Self {
+        Self { inner, read: Arc::default(), written: Arc::default() }
+    }
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = target.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, target);
+        if polled.is_ready() {
+            self.read.lock().unwrap().push(target.filled().len() - before);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = polled {
+            self.written.lock().unwrap().push(count);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn one_read_brings_many_records_and_one_write_carries_several() {
+    for version in VERSIONS {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let (client, server) = (Counting::new(client), Counting::new(server));
+        let (written, read) = (Arc::clone(&client.written), Arc::clone(&server.read));
+        let (mut client, mut server) = secure(&connector_for(version), &acceptor(), (client, server)).await;
+        written.lock().unwrap().clear();
+        read.lock().unwrap().clear();
+        let sent = noise(256 * 1024);
+        within(client.write_all(&sent)).await.unwrap();
+        within(client.flush()).await.unwrap();
+        let mut received = vec![0; sent.len()];
+        within(server.read_exact(&mut received)).await.unwrap();
+        assert!(received == sent);
+        // There are 16 records of 16 KiB each: three leave at a time, and up to 64 KiB come.
+        let (written, read) = (written.lock().unwrap(), read.lock().unwrap());
+        assert!(written.len() <= 6, "{version}: {written:?}");
+        assert!(read.len() <= 5, "{version}: {read:?}");
+        assert!(read.iter().all(|count| *count <= 64 * 1024), "{version}: {read:?}");
+    }
 }
