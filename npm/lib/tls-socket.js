@@ -277,7 +277,7 @@ prototype._destroy = function (error, callback) {
   this.ssl = null
   const native = this[kNative]
   net.Socket.prototype._destroy.call(this, error, callback)
-  native?.dispose?.()
+  native?.dispose()
 }
 
 /** Closes the connection below with a reset, where that is TCP. */

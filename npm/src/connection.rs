@@ -31,6 +31,17 @@ pub(crate) struct Shared {
     pub(crate) connection: Mutex<Connection>,
     /// Its work is queued or being done.
     pub(crate) working: AtomicBool,
+    /// Nobody needs it any more.
+    disposed: AtomicBool,
+}
+
+impl Shared {
+    /// Frees what the connection holds if nobody needs it any more; a thread that works for it does so afterwards.
+    pub(crate) fn free_if_disposed(&self) {
+        if self.disposed.load(Ordering::SeqCst) && !self.working.load(Ordering::SeqCst) {
+            lock(&self.connection).dispose();
+        }
+    }
 }
 
 /// A cipher suite as `getCipher()` gives it.
@@ -91,12 +102,25 @@ impl NativeConnection {
     fn new(connection: Connection) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let shared = Shared { id, connection: Mutex::new(connection), working: AtomicBool::new(false) };
+        let shared = Shared {
+            id,
+            connection: Mutex::new(connection),
+            working: AtomicBool::new(false),
+            disposed: AtomicBool::new(false),
+        };
         Self { shared: Arc::new(shared), open: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         lock(&self.shared.connection)
+    }
+
+    /// Frees what the connection holds now. JavaScript's engine knows nothing of its size, and would keep thousands.
+    #[napi]
+    pub fn dispose(&mut self) {
+        self.open = None;
+        self.shared.disposed.store(true, Ordering::SeqCst);
+        self.shared.free_if_disposed();
     }
 
     /// Tells this connection from others of the process.

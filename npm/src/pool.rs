@@ -117,7 +117,7 @@ pub(crate) fn start(connection: &Arc<Shared>, done: &Arc<Completions>) -> bool {
     if queue.threads == 0 {
         return false;
     }
-    connection.working.store(true, Ordering::Release);
+    connection.working.store(true, Ordering::SeqCst);
     queue.jobs.push_back(Job { connection: Arc::clone(connection), done: Arc::clone(done) });
     drop(queue);
     pool.work.notify_one();
@@ -155,7 +155,8 @@ fn work(job: &Job) {
     let advance = || lock(&job.connection.connection).advance();
     // A panic would be a bug of the core; the connection then simply does not go on.
     let _ = catch_unwind(AssertUnwindSafe(advance));
-    job.connection.working.store(false, Ordering::Release);
+    job.connection.working.store(false, Ordering::SeqCst);
+    job.connection.free_if_disposed();
     job.done.push(job.connection.id);
 }
 

@@ -470,3 +470,30 @@ fn an_ended_connection_takes_nothing_in() {
         }
     }
 }
+
+#[test]
+fn a_connection_that_is_disposed_of_holds_nothing_and_says_nothing() {
+    for variation in Variation::versions() {
+        for steps in 0..4 {
+            let mut pair = World::new(variation).pair();
+            for _ in 0..steps {
+                pair.step();
+            }
+            for peer in [&mut pair.client, &mut pair.server] {
+                let connection = &mut peer.connection;
+                connection.dispose();
+                assert!(
+                    !connection.is_open() && !connection.is_handshaking() && !connection.wants_ciphertext()
+                );
+                assert!(connection.cipher_suite().is_none() && connection.peer_certificate().is_none());
+                assert_eq!(connection.handle_ciphertext(&[22, 3, 1, 0, 1, 1]), 0);
+                assert!(connection.write_plaintext(b"x").is_err());
+                connection.send_close_notify();
+                connection.handle_eof();
+                connection.dispose();
+                assert!(connection.poll_event().is_none() && connection.poll_transmit().is_none());
+                assert!(connection.poll_timeout().is_none() && !connection.has_work());
+            }
+        }
+    }
+}

@@ -138,6 +138,22 @@ test('the pool does the work, and says so', async () => {
   clearInterval(alive)
 })
 
+test('a connection that is disposed of holds nothing, also while a thread works for it', async () => {
+  const pair = new Pair().drive()
+  pair.client.dispose()
+  assert.strictEqual(pair.client.cipher(), null)
+  assert.strictEqual(pair.client.poll(), null)
+  assert.ok(!pair.client.isOpen())
+  native.setWorkDone(() => {})
+  for (let count = 0; count < 20; count++) {
+    const { client } = new Pair()
+    client.startWork()
+    client.dispose()
+    while (client.startWork()) await new Promise(setImmediate)
+    assert.strictEqual(client.poll(), null)
+  }
+})
+
 test('contexts that cannot be made say which option is wrong', () => {
   for (const [options, option, code] of [
     [{ ciphers: 'nonsense' }, 'ciphers', 'ERR_SSL_NO_CIPHER_MATCH'],

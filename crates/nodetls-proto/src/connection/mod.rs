@@ -364,6 +364,18 @@ impl Connection {
         }
     }
 
+    /// Ends the connection without a word, and frees what it holds. For drivers in whose language it cannot be dropped at
+    /// once: nothing comes of any later call, and the verdict on the peer stays.
+    pub fn dispose(&mut self) {
+        self.end();
+        self.phase = Phase::Ended(None);
+        self.close_notify_sent = true;
+        self.events = VecDeque::new();
+        self.steps = VecDeque::new();
+        self.early_alert = Vec::new();
+        self.rejection = None;
+    }
+
     // ---- states ----
 
     /// Whether the handshake is still going on; also while its questions are open.
