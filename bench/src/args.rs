@@ -1,12 +1,15 @@
 //! The command line.
 
 use crate::Outcome;
+use crate::faults::{Counts, Target};
 use crate::load::{Load, Measure};
 use crate::servers::{Groups, Implementation};
 
 pub(crate) const USAGE: &str = "\
 usage: nodetls-bench [--quick] [--json] [--only=PART]
+       nodetls-bench faults [--quick] [-- COMMAND]
 
+  faults        peers that misbehave, against nodetls or the server that the command starts
   --quick       a few seconds, every byte compared; the figures mean nothing
   --json        the rows as JSON instead of a table
   --only=PART   just the measures with this in their names";
@@ -22,6 +25,10 @@ pub(crate) enum Command {
     Load(Load),
     /// Run as the server of the measure of idle connections; not for people.
     IdleServer(Implementation),
+    /// Peers that misbehave.
+    Faults(Target, Counts),
+    /// Run as the server that they meet; not for people.
+    FaultServer,
     Help,
 }
 
@@ -80,6 +87,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
         let (address, authority, count) = (address.parse()?, authority.to_owned(), count.parse()?);
         return Ok(Command::Load(Load { measure, groups, address, authority, count }));
     }
+    if let ["fault-server"] = arguments[..] {
+        return Ok(Command::FaultServer);
+    }
+    if let ["faults", rest @ ..] = &arguments[..] {
+        return faults(rest);
+    }
     let (mut effort, mut format, mut only) = (Effort::FULL, Format::Table, String::new());
     for argument in arguments {
         if let Some(part) = argument.strip_prefix("--only=") {
@@ -94,4 +107,19 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command>
         }
     }
     Ok(Command::Measure { effort, format, only })
+}
+
+fn faults(arguments: &[&str]) -> Outcome<Command> {
+    let (counts, rest) = match arguments {
+        ["--quick", rest @ ..] => (Counts::QUICK, rest),
+        rest => (Counts::FULL, rest),
+    };
+    let command: Vec<String> = match rest {
+        [] => Vec::new(),
+        ["--", command @ ..] => command.iter().map(|word| (*word).to_owned()).collect(),
+        _ => return Err(USAGE.into()),
+    };
+    // JavaScript's objects cost more, and its engine grows its heap as it likes. These are the figures of node:tls.
+    let (idle_bar, mutation_bar) = if command.is_empty() { (25.0, 1.0) } else { (45.0, 19.0) };
+    Ok(Command::Faults(Target { command, idle_bar, mutation_bar }, counts))
 }

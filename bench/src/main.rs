@@ -38,6 +38,7 @@
 
 mod args;
 mod client;
+mod faults;
 mod hoard;
 mod idle_server;
 mod load;
@@ -78,6 +79,11 @@ fn run(command: Command) -> Outcome<()> {
         }
         Command::IdleServer(implementation) => idle_server::run(implementation),
         Command::Load(load) => load::run(&load),
+        Command::Faults(target, counts) => {
+            print!("{}", faults::run(&target, counts)?);
+            Ok(())
+        }
+        Command::FaultServer => faults::run_server(),
         Command::Help => {
             println!("{}", args::USAGE);
             Ok(())

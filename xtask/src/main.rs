@@ -29,8 +29,9 @@ usage: cargo xtask COMMAND
   test [--rust | --npm] [--system]    all tests; --system: the libraries against the system's OpenSSL
   ci [--advisories]                   formatting, lints, licences, documentation, fence and parity
   fence                               unsafe code stays in crates/nodetls-openssl
-  parity [--complete [rust | js]]     docs/parity.md against the list of entries and the tests it names
-  bench [ARGUMENTS…]                  the benchmark in a release build";
+  parity [--complete [rust | js]]     docs/ against the list of entries and the tests it names
+  bench [ARGUMENTS…]                  the benchmark in a release build
+  bench --faults [--npm]              what peers that misbehave cost a server";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
