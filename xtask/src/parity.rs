@@ -1,11 +1,12 @@
 //! `cargo xtask parity`: docs/parity.md has a row for every entry of the manual, docs/errors.md one for every error code,
-//! and every test that they name exists.
+//! docs/security.md tests for every flaw, and every test that they name exists.
 //!
 //! The entries are those of `xtask/entries.tsv`. A cell says `planned` while the work is not done, and `—` when there
 //! is nothing to do on that side, for a reason that the last column then gives.
 
 mod errors;
 mod reference;
+mod security;
 mod table;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,10 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     errors.extend(rows.iter().flat_map(|row| check_row(row, &complete)));
     let (codes, wrong) = errors::check();
     errors.extend(wrong);
+    let (flaws, wrong) = security::check();
+    errors.extend(wrong);
     println!("errors: {codes} codes");
+    println!("security: {flaws} rows");
     println!("parity: {} entries, {} rows", ids.len(), rows.len());
     for side in Side::ALL {
         println!("{}", summary(side, &rows));
