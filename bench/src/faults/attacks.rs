@@ -102,7 +102,11 @@ impl<'a> Attacker<'a> {
         for index in 0..count {
             let (tcp, begun) = (self.tcp().await?, Instant::now());
             let waiting = async move {
-                if index % 2 == 0 { time_until_end(tcp, begun).await } else { drip(tcp, begun).await }
+                if index.is_multiple_of(2) {
+                    time_until_end(tcp, begun).await
+                } else {
+                    drip(tcp, begun).await
+                }
             };
             silent.spawn(waiting);
         }
@@ -169,7 +173,8 @@ impl<'a> Attacker<'a> {
             let mut crowd = JoinSet::new();
             for index in 0..CROWD {
                 let tcp = Tampered::new(self.tcp().await?, random.next(700), 1 << random.next(8));
-                let connector = if index % 2 == 0 { &self.connector } else { &self.connector_1_2 }.clone();
+                let connector =
+                    if index.is_multiple_of(2) { &self.connector } else { &self.connector_1_2 }.clone();
                 crowd.spawn(async move {
                     let Ok(mut socket) = connector.connect_over(tcp).await else { return };
                     let _ = socket.write_all(b"e").await;
@@ -210,7 +215,7 @@ impl<'a> Attacker<'a> {
             let mut tcp = self.tcp().await?;
             // The beginning of a hello, or a whole record that is none.
             tcp.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3][..1 + index % 11]).await?;
-            if index % 2 == 0 {
+            if index.is_multiple_of(2) {
                 tcp.set_zero_linger()?;
             }
             Outcome::Ok(())
@@ -225,7 +230,7 @@ impl<'a> Attacker<'a> {
             socket.flush().await?;
             let mut some = vec![0; 1000];
             socket.read_exact(&mut some).await?;
-            if index % 2 == 0 {
+            if index.is_multiple_of(2) {
                 socket.get_ref().set_zero_linger()?;
             }
             Outcome::Ok(())

@@ -77,10 +77,10 @@ pub(crate) fn run(target: &Target, counts: Counts) -> Outcome<String> {
 }
 
 fn table(findings: &[Finding]) -> String {
-    let mut text = format!("{:36}{:48}{:>12}{:>10}\n", "fault", "figure", "measured", "at most");
+    let mut text = format!("{:40}{:48}{:>12}{:>10}\n", "fault", "figure", "measured", "at most");
     for Finding { fault, what, figure, bar } in findings {
         let verdict = if figure <= bar { "" } else { "  missed" };
-        text.push_str(&format!("{fault:36}{what:48}{figure:12.2}{bar:10.2}{verdict}\n"));
+        text.push_str(&format!("{fault:40}{what:48}{figure:12.2}{bar:10.2}{verdict}\n"));
     }
     text
 }
