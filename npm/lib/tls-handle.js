@@ -4,14 +4,19 @@
 // would find on a libuv handle. Everything is passed on to the transport.
 
 const net = require('node:net')
+const { fromNative } = require('./errors')
 const { standIn } = require('./stream-socket')
+const { kNative } = require('./symbols')
 
 class TLSHandle {
   /**
    * @param {any} stream the transport, or null where there has been none
+   * @param {any} [socket] whose handle it is
    */
-  constructor (stream) {
+  constructor (stream, socket) {
     this.stream = stream
+    // Not for whoever prints a handle.
+    Object.defineProperty(this, 'socket', { value: socket })
     this.reading = false
     /** Plaintext. */
     this.bytesRead = 0
@@ -29,6 +34,12 @@ class TLSHandle {
   /** Of connections over streams that are no sockets. */
   get _parentWrap () {
     return this.stream instanceof net.Socket ? undefined : standIn(this.stream)
+  }
+
+  /** What there is against the peer's certificate, or null: `mysql` asks for it after 'secure'. */
+  verifyError () {
+    const objection = /** @type {any} */ (this).socket?.[kNative]?.authorizationError()
+    return objection ? fromNative(objection) : null
   }
 
   getAsyncId () {

@@ -122,7 +122,7 @@ prototype._carry = function (stream, slot) {
   this[kStream] = stream
   // A connection that this socket has made itself has no parent.
   this._parent = stream instanceof net.Socket && slot === undefined ? stream : null
-  this._handle = new TLSHandle(stream)
+  this._handle = new TLSHandle(stream, this)
   this.ssl = this._handle
   // Once the stream is gone, so is this.
   stream.on('error', (error) => this._streamFailed(error))
@@ -288,6 +288,9 @@ prototype.resetAndDestroy = function () {
   else this._reset()
   return this
 }
+
+/** `mysql` begins a handshake by it, that of a socket which it has made; here it has begun. */
+prototype._start = function () {}
 
 // ---- what the engine tells ----
 

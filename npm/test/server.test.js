@@ -309,3 +309,21 @@ test('ready rejects also when it is asked for too late', async (t) => {
   if (!failed.closed) await once(failed, 'close')
   await assert.rejects(failed.ready(), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
 })
+
+test('a handshake over a socket of the program\'s own, as `mysql` does it: `_start`, \'secure\', `ssl.verifyError()`', async (t) => {
+  const port = await listening(t, nodetls.createServer(identity(), (socket) => socket.end('hello')))
+  const verdicts = []
+  for (const module of [require('node:tls'), nodetls]) {
+    for (const ca of [trusting(port).ca, undefined]) {
+      const plain = net.connect(port, '127.0.0.1')
+      await once(plain, 'connect')
+      const socket = new module.TLSSocket(plain, { requestCert: true, secureContext: module.createSecureContext({ ca }), isServer: false })
+      t.after(() => socket.destroy())
+      socket._start()
+      await once(socket, 'secure')
+      verdicts.push(socket.ssl.verifyError()?.code ?? null)
+      assert.equal(await text(socket), 'hello')
+    }
+  }
+  assert.deepEqual(verdicts, [null, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', null, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
+})
