@@ -34,7 +34,8 @@ function certificatesOf (text) {
   return found
 }
 
-const bundled = once(() => Object.freeze(native.rootCertificates()))
+// Without the line's end, as Node.js has them.
+const bundled = once(() => Object.freeze(native.rootCertificates().map((pem) => pem.trimEnd())))
 const system = once(() => Object.freeze(systemCertificates(certificatesOf)))
 const extra = once(() => Object.freeze(readExtra()))
 
@@ -53,12 +54,15 @@ let replaced = null
 /** The same as one text. */
 let replacedText = () => []
 
-function defaultCertificates () {
-  if (replaced !== null) return replaced
+/** Each once, whatever stands at its end. */
+const usual = once(() => {
   const first = flags.opensslAuthorities ? system() : bundled()
   const second = flags.systemAuthorities && !flags.opensslAuthorities ? system() : []
-  return Object.freeze([...new Set([...first, ...second, ...extra()])])
-}
+  const all = [...first, ...second, ...extra()]
+  return Object.freeze([...new Map(all.map((pem) => [pem.trimEnd(), pem]).reverse()).values()].reverse())
+})
+
+const defaultCertificates = () => replaced ?? usual()
 
 const KINDS = { default: defaultCertificates, bundled, system, extra }
 

@@ -91,11 +91,11 @@ function serverOptions (options, questions) {
     requestCert: Boolean(options.requestCert),
     rejectUnauthorized: options.rejectUnauthorized !== false,
     handshakeTimeout: options.handshakeTimeout,
-    sessionIdContext: options.sessionIdContext === undefined ? undefined : Buffer.from(options.sessionIdContext),
+    sessionIdContext: options.sessionIdContext == null ? undefined : Buffer.from(options.sessionIdContext),
     ticketKeys: options.ticketKeys,
     renegotiationLimit: options.renegotiationLimit,
     renegotiationWindow: options.renegotiationWindow,
-    pskIdentityHint: options.pskIdentityHint,
+    pskIdentityHint: options.pskIdentityHint ?? undefined,
     questions
   }
 }

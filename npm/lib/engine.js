@@ -221,10 +221,12 @@ class Engine {
   dispatch () {
     const events = this.connection.poll()
     if (events === null) return false
+    // A connection that has failed meanwhile waits for no answer.
+    const isOver = events.some(({ type }) => type === 'failed')
     for (const event of events) {
       if (this.disposed) break
-      if (event.question) answer(this, event)
-      else this.tell(event)
+      if (!event.question) this.tell(event)
+      else if (!isOver) answer(this, event)
     }
     return true
   }

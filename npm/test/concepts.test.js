@@ -4,7 +4,8 @@
 
 const { randomBytes } = require('node:crypto')
 const constants = require('node:crypto').constants
-const { assert, connected, echo, inPairings, nodetls, once, refused, serve, withClient, secure, VERSIONS } = require('./world')
+const net = require('node:net')
+const { assert, connected, echo, inPairings, limited, nodetls, once, refused, serve, tls, withClient, secure, VERSIONS } = require('./world')
 const { certificate, ca } = require('./fixtures')
 
 const only = (version) => ({ minVersion: version, maxVersion: version })
@@ -236,3 +237,26 @@ inPairings('A15 a session can be saved and used by another connection that trust
     assert.ok(client.isSessionReused())
   })
 }))
+
+limited('a server that leaves while a key is asked for is what the client hears of', async () => {
+  const rude = net.createServer((socket) => socket.on('error', () => {}).destroy())
+  rude.listen(0, '127.0.0.1')
+  await once(rude, 'listening')
+  for (let count = 0; count < 20; count++) {
+    const client = nodetls.connect({
+      port: rude.address().port,
+      host: '127.0.0.1',
+      ciphers: 'TLS_AES_128_GCM_SHA256',
+      checkServerIdentity () {},
+      pskCallback: () => ({ psk: Buffer.alloc(16, 1), identity: 'x' })
+    })
+    const [error] = await once(client, 'error')
+    assert.strictEqual(error.code, 'ECONNRESET')
+  }
+  rude.close()
+})
+
+limited('options of pre-shared keys that are null are none', () => connected(nodetls, tls, {
+  server: { pskIdentityHint: null, sessionIdContext: null },
+  client: { maxVersion: 'TLSv1.2' }
+}, async (client) => assert.strictEqual(client.getProtocol(), 'TLSv1.2')))

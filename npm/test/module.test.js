@@ -22,6 +22,14 @@ test('H01 the cipher suites are those of node:tls, in a fresh list each time', (
   assert.equal(nodetls.getCiphers().length, builtin.getCiphers().length)
 })
 
+test('the list of trusted authorities is the same one each time, and each of them is in it once', () => {
+  const all = nodetls.getCACertificates()
+  assert.equal(nodetls.getCACertificates('default'), all)
+  assert.equal(new Set(all.map((pem) => pem.trim())).size, all.length)
+  assert.equal(nodetls.getCACertificates('bundled'), nodetls.rootCertificates)
+  for (const pem of nodetls.rootCertificates) assert.ok(pem.endsWith('-----END CERTIFICATE-----'))
+})
+
 test('H02 the roots are frozen and always the same', () => {
   assert.equal(nodetls.rootCertificates, nodetls.rootCertificates)
   assert.ok(Object.isFrozen(nodetls.rootCertificates))
