@@ -58,8 +58,11 @@ let replacedText = () => []
 const usual = once(() => {
   const first = flags.opensslAuthorities ? system() : bundled()
   const second = flags.systemAuthorities && !flags.opensslAuthorities ? system() : []
-  const all = [...first, ...second, ...extra()]
-  return Object.freeze([...new Map(all.map((pem) => [pem.trimEnd(), pem]).reverse()).values()].reverse())
+  const seen = new Set()
+  return Object.freeze([...first, ...second, ...extra()].filter((pem) => {
+    const before = seen.size
+    return seen.add(pem.trimEnd()).size > before
+  }))
 })
 
 const defaultCertificates = () => replaced ?? usual()

@@ -2,6 +2,8 @@
 
 /// <reference types="node" />
 
+import { KeyObject, X509Certificate } from 'node:crypto'
+import * as net from 'node:net'
 import * as tls from 'node:tls'
 
 export * from 'node:tls'
@@ -35,10 +37,22 @@ export interface SignRequest {
 
 type Awaitable<T> = T | PromiseLike<T>
 
-export interface SecureContextOptions extends tls.SecureContextOptions {
+/** PEM or DER. */
+type Bytes = string | NodeJS.ArrayBufferView
+type OneOrMany<T> = T | T[]
+
+/** Credentials in the forms that this package takes besides those of Node.js. */
+interface Credentials {
+  key?: OneOrMany<Bytes | KeyObject> | (Bytes | KeyObject | { pem: Bytes | KeyObject; passphrase?: string | undefined })[] | undefined
+  cert?: OneOrMany<Bytes | X509Certificate> | undefined
+  ca?: OneOrMany<Bytes | X509Certificate> | undefined
+  crl?: OneOrMany<Bytes> | undefined
+  pfx?: OneOrMany<Bytes | { buf: Bytes; passphrase?: string | undefined }> | undefined
   /** The keys that `key` lacks are elsewhere; signatures are asked for by `sign`. */
   externalKey?: boolean | undefined
 }
+
+export interface SecureContextOptions extends Omit<tls.SecureContextOptions, keyof Credentials>, Credentials {}
 
 interface Beyond {
   /** The end of the stream without a goodbye (`close_notify`) is an error. Default: false, as in Node.js. */
@@ -47,8 +61,7 @@ interface Beyond {
   sign?(request: SignRequest): Awaitable<NodeJS.ArrayBufferView>
 }
 
-export interface TlsOptions extends Omit<tls.TlsOptions, 'pskCallback' | 'SNICallback' | 'ALPNCallback'>, Beyond {
-  externalKey?: boolean | undefined
+export interface TlsOptions extends Omit<tls.TlsOptions, 'pskCallback' | 'SNICallback' | 'ALPNCallback' | keyof Credentials>, Credentials, Beyond {
   /** Looks at a client before anything is decided; `false` refuses it. */
   onClientHello?(hello: ClientHello): Awaitable<boolean | void>
   /** May return a promise, and then needs no callback. */
@@ -63,8 +76,12 @@ export interface TlsOptions extends Omit<tls.TlsOptions, 'pskCallback' | 'SNICal
   pskCallback?(socket: tls.TLSSocket, identity: string): Awaitable<NodeJS.ArrayBufferView | null>
 }
 
-export interface ConnectionOptions extends Omit<tls.ConnectionOptions, 'pskCallback' | 'checkServerIdentity'>, Beyond {
-  externalKey?: boolean | undefined
+/** Options of `socket.connect()` and `new net.Socket()`, which are passed on. */
+interface Transport extends Omit<Partial<net.TcpNetConnectOpts>, keyof tls.ConnectionOptions> {
+  highWaterMark?: number | undefined
+}
+
+export interface ConnectionOptions extends Omit<tls.ConnectionOptions, 'pskCallback' | 'checkServerIdentity' | keyof Credentials>, Credentials, Transport, Beyond {
   /** May return a promise. */
   pskCallback?(hint: string | null): Awaitable<tls.PSKCallbackNegotation | null>
   /** May return a promise. */
@@ -78,7 +95,10 @@ export interface TLSSocket extends tls.TLSSocket {
 
 export const TLSSocket: typeof tls.TLSSocket
 
-export interface Server extends tls.Server, AsyncIterable<TLSSocket> {}
+export interface Server extends tls.Server, AsyncIterable<TLSSocket> {
+  addContext(hostname: string, context: tls.SecureContext | SecureContextOptions): void
+  setSecureContext(options: SecureContextOptions): void
+}
 export const Server: typeof tls.Server
 
 export function connect(options: ConnectionOptions, secureConnectListener?: () => void): TLSSocket
