@@ -2,7 +2,7 @@
 
 // Lists of application protocols (RFC 7301).
 
-const { codes } = require('./errors')
+const { codes, plain } = require('./errors')
 const { toBuffer } = require('./credentials')
 
 const LONGEST = 255
@@ -26,4 +26,17 @@ function convertALPNProtocols (protocols, out) {
   else if (ArrayBuffer.isView(protocols)) out.ALPNProtocols = toBuffer(protocols)
 }
 
-module.exports = { convertALPNProtocols }
+/**
+ * The wire form of what the option `ALPNProtocols` gives; Node.js's words where it gives none.
+ * @param {any} protocols
+ * @returns {Buffer}
+ */
+function wireForm (protocols) {
+  /** @type {{ ALPNProtocols?: Buffer }} */
+  const out = {}
+  convertALPNProtocols(protocols, out)
+  if (out.ALPNProtocols === undefined) throw plain(new TypeError('Must give a Buffer as first argument'))
+  return out.ALPNProtocols
+}
+
+module.exports = { convertALPNProtocols, wireForm }

@@ -4,7 +4,7 @@
 
 const net = require('node:net')
 
-const { convertALPNProtocols } = require('./alpn')
+const { wireForm } = require('./alpn')
 const { allowsUnauthorized, settings } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { checkServerIdentity } = require('./identity')
@@ -55,8 +55,7 @@ function connect (...words) {
   checkDHSize(options.minDHSize)
   checkForNul(options)
   const context = options.secureContext || createSecureContext(options)
-  const ALPN = {}
-  if (options.ALPNProtocols) convertALPNProtocols(options.ALPNProtocols, ALPN)
+  const ALPN = options.ALPNProtocols ? { ALPNProtocols: wireForm(options.ALPNProtocols) } : {}
 
   const socket = new TLSSocket(undefined, {
     ...options,

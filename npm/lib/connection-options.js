@@ -5,7 +5,7 @@
 const { createHash } = require('node:crypto')
 
 const native = require('./generated')
-const { convertALPNProtocols } = require('./alpn')
+const { wireForm } = require('./alpn')
 const { settings, wantsKeyLog } = require('./defaults')
 const { codes, translated } = require('./errors')
 const { wanted } = require('./questions')
@@ -15,9 +15,7 @@ const { kConnectOptions } = require('./symbols')
 /** The protocols of the wire form one by one, as the addon takes them. */
 function protocols (given) {
   if (!given) return undefined
-  const holder = {}
-  convertALPNProtocols(given, holder)
-  const wire = holder.ALPNProtocols
+  const wire = wireForm(given)
   const list = []
   for (let start = 0; start < wire.length; start += wire[start] + 1) {
     list.push(wire.subarray(start + 1, start + 1 + wire[start]))

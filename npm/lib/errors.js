@@ -145,8 +145,9 @@ const SAID_BY_OPENSSL = {
     reason: 'wrong ssl version'
   },
   ERR_SSL_NO_APPLICATION_PROTOCOL: {
-    message: 'error:0A0000EB:SSL routines::no application protocol',
+    message: 'error:0A0000EB:SSL routines:tls_handle_alpn:no application protocol',
     library: 'SSL routines',
+    function: 'tls_handle_alpn',
     reason: 'no application protocol'
   }
 }

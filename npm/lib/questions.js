@@ -233,7 +233,7 @@ const handlers = {
       if (index < 0) throw codes.ERR_TLS_ALPN_CALLBACK_INVALID_RESULT(chosen, names)
       engine.connection.answerWithBytes(protocols[index])
     })
-    decision.askForResult(() => socket._tlsOptions.ALPNCallback.call(socket, { servername, protocols: [...names] }))
+    decision.askForResult(() => socket._tlsOptions.ALPNCallback.call(socket, { servername: servername || false, protocols: [...names] }))
   },
 
   resumeSession (engine, { sessionId }) {

@@ -237,7 +237,12 @@ withClients('ALPNCallback chooses among what is offered, or refuses', async (C) 
     server: { ALPNCallback: ({ servername, protocols }) => { assert.deepStrictEqual([servername, protocols], ['localhost', ['a', 'b']]); return 'b' } },
     client: { ALPNProtocols: ['a', 'b'] }
   }, async (client) => assert.strictEqual(client.alpnProtocol, 'b'))
+  const names = []
+  const server = { ALPNCallback: ({ servername }) => { names.push(servername) } }
+  await refused(nodetls, C, { server, client: { ALPNProtocols: ['a'], servername: '' } })
+  assert.deepStrictEqual(names, [false])
   const refusing = await refused(nodetls, C, { server: { ALPNCallback: () => undefined }, client: { ALPNProtocols: ['a'] } })
+  assert.match(refusing.server.message, /SSL routines:tls_handle_alpn:no application protocol/)
   assert.strictEqual(refusing.client.code, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL')
   const wrong = await refused(nodetls, C, { server: { ALPNCallback: () => 'c' }, client: { ALPNProtocols: ['a'] } })
   assert.strictEqual(wrong.server.code, 'ERR_TLS_ALPN_CALLBACK_INVALID_RESULT')

@@ -109,3 +109,13 @@ test('parameters of fewer than 2,048 bits are warned of', async () => {
 test('an engine is refused in words', () => {
   assert.throws(() => nodetls.createSecureContext({ clientCertEngine: 'e' }), { code: 'ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED' })
 })
+
+test('what is neither a list of protocols nor bytes is refused as by node:tls', () => {
+  for (const ALPNProtocols of ['a', 5, {}]) {
+    const words = [nodetls, builtin].map((tls) => {
+      try { tls.connect({ port: 1, ALPNProtocols }).on('error', () => {}) } catch (error) { return String(error) }
+    })
+    assert.equal(words[0], words[1])
+    assert.equal(words[0], 'TypeError: Must give a Buffer as first argument')
+  }
+})
