@@ -42,6 +42,18 @@ function sameBytes (some, others) {
   return some.length === others.length && some.every((one, index) => one.equals(others[index]))
 }
 
+const VERSIONS = new Map([[0x301, 'TLSv1'], [0x302, 'TLSv1.1'], [0x303, 'TLSv1.2'], [0x304, 'TLSv1.3']])
+const [LOWEST, HIGHEST] = [0x301, 0x304]
+
+const numberOf = (version) => [...VERSIONS.keys()].find((number) => VERSIONS.get(number) === version) ?? 0
+
+/** The versions that a method stands for. */
+function rangeOfMethod (name) {
+  if (name.startsWith('TLS_')) return { minVersion: 0, maxVersion: HIGHEST }
+  const only = { TLSv1: 0x301, TLSv1_1: 0x302 }[name.replace(/_(?:server_|client_)?method$/, '')] ?? 0x303
+  return { minVersion: only, maxVersion: only }
+}
+
 class ContextSettings {
   #options = { cert: [], key: [], pfx: [], crl: [] }
   /** Added to the default authorities, or instead of them. */
@@ -178,6 +190,36 @@ class ContextSettings {
     this.#change({ ecdhCurve })
   }
 
+  /** Versions by their numbers; 0 is the lowest, or the highest, that there is. */
+  setMinProto (number) {
+    this.#setRange({ ...this.#range(), minVersion: number })
+  }
+
+  getMinProto () {
+    return this.#range().minVersion
+  }
+
+  setMaxProto (number) {
+    this.#setRange({ ...this.#range(), maxVersion: number })
+  }
+
+  getMaxProto () {
+    return this.#range().maxVersion
+  }
+
+  #range () {
+    const { secureProtocol, minVersion, maxVersion } = this.#options
+    if (secureProtocol !== undefined) return rangeOfMethod(secureProtocol)
+    return { minVersion: numberOf(minVersion), maxVersion: numberOf(maxVersion) }
+  }
+
+  #setRange ({ minVersion, maxVersion }) {
+    const range = { minVersion: VERSIONS.get(minVersion || LOWEST), maxVersion: VERSIONS.get(maxVersion || HIGHEST) }
+    if (range.minVersion === undefined || range.maxVersion === undefined) return
+    delete this.#options.secureProtocol
+    this.#change(range)
+  }
+
   setOptions (bits) {
     this.#change({ secureOptions: bits })
   }
@@ -202,6 +244,7 @@ class ContextSettings {
     validateBuffer(keys, 'keys')
     if (keys.byteLength !== TICKET_KEYS) throw codes.ERR_INVALID_ARG_VALUE('keys', keys.byteLength, 'must be exactly 48 bytes')
     this.#ticketKeys = toBuffer(keys)
+    return true
   }
 
   /** The keys that were set; undefined where none were. */

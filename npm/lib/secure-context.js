@@ -40,6 +40,8 @@ function versions (secureProtocol, minVersion, maxVersion) {
   }
   if (typeof secureProtocol !== 'string') return range
   checkMethod(secureProtocol)
+  // Node.js goes up to 1.2 by this name, and down to where it goes without one.
+  if (secureProtocol.startsWith('SSLv23_')) return { ...range, maxVersion: 'TLSv1.2' }
   return { secureProtocol }
 }
 
@@ -93,13 +95,17 @@ function engineName (name, value) {
   if (typeof value !== 'string') throw codes.ERR_INVALID_ARG_TYPE(name, ['string', 'null', 'undefined'], value)
 }
 
+const SUITES_OF_TLS_1_3 = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256'
+
 function cipherSuites (context, { ciphers }) {
   if (given(ciphers)) validateString(ciphers, 'options.ciphers')
   const list = ciphers || settings.DEFAULT_CIPHERS
   validateString(list, 'options.ciphers')
   const names = list.split(':')
   if (names.every((name) => name === '')) throw codes.ERR_INVALID_ARG_VALUE('options.ciphers', names)
-  context.init({ ciphers: list })
+  // Not what the manual says: where Node.js is given none of these names, they stay as OpenSSL has them.
+  const isSilent = !names.some((name) => /^!?TLS_/.test(name))
+  context.init({ ciphers: isSilent ? `${list}:${SUITES_OF_TLS_1_3}` : list })
 }
 
 function curves (context, { ecdhCurve = settings.DEFAULT_ECDH_CURVE }) {

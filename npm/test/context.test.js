@@ -6,6 +6,7 @@ const assert = require('node:assert/strict')
 const { X509Certificate, createPrivateKey } = require('node:crypto')
 const { once } = require('node:events')
 const { test } = require('node:test')
+const builtin = require('node:tls')
 const tls = require('..')
 const { ca, certificate, encryptedKey, openssl, pfx } = require('./fixtures')
 
@@ -110,9 +111,36 @@ test('versions that exclude each other fail the connection, not the context', as
   assert.equal(await handshake(identity, { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }), 'ERR_SSL_NO_PROTOCOLS_AVAILABLE')
 })
 
-test('suites of one generation alone switch the other off', async () => {
-  assert.equal(await handshake({ ...identity, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }), 'TLSv1.2')
+test('suites of TLS 1.3 alone switch the versions before off, and none of them leaves it on', async () => {
+  const old = { maxVersion: 'TLSv1.2' }
+  assert.equal(await handshake({ ...identity, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }), 'TLSv1.3')
+  assert.equal(await handshake({ ...identity, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }, old), 'TLSv1.2')
   assert.equal(await handshake({ ...identity, ciphers: 'TLS_AES_128_GCM_SHA256' }), 'TLSv1.3')
+  assert.equal(await handshake({ ...identity, ciphers: 'TLS_AES_128_GCM_SHA256' }, old), 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
+})
+
+test('methods and numbers name the versions as in node:tls', () => {
+  const range = (options, change = () => {}) => [tls, builtin].map((module) => {
+    const { context } = module.createSecureContext(options)
+    change(context)
+    return [context.getMinProto(), context.getMaxProto()]
+  })
+  for (const name of ['TLS', 'SSLv23', 'TLSv1', 'TLSv1_1', 'TLSv1_2']) {
+    const [ours, theirs] = range({ secureProtocol: `${name}_method` })
+    assert.deepEqual(ours, theirs, name)
+  }
+  for (const options of [{}, { minVersion: 'TLSv1' }, { maxVersion: 'TLSv1.2' }]) {
+    const [ours, theirs] = range(options)
+    assert.deepEqual(ours, theirs)
+  }
+  const [ours, theirs] = range({}, (context) => { context.setMinProto(0x302); context.setMaxProto(0x303) })
+  assert.deepEqual(ours, theirs)
+})
+
+test('SSLv23_method goes down no further than the default', async () => {
+  const { minVersion, maxVersion, ciphers } = { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }
+  const server = { ...identity, secureProtocol: 'SSLv23_method', ciphers }
+  assert.equal(await handshake(server, { minVersion, maxVersion, ciphers }), 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
 })
 
 test('keys of tickets and the context of sessions are kept for the server', () => {
