@@ -125,14 +125,13 @@ class Engine {
     const fed = Math.floor(result / TAKEN)
     const count = (result - fed * TAKEN) - 2
     const plaintext = count > 0 ? taken(count) : null
-    const wasFull = slabStart === slab.length
     if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
     const more = this.connection.hasMore()
     // What came before the data is told before it.
     if (more) this.dispatch()
     if (plaintext !== null && !this.disposed) this.deliver(plaintext)
-    // A record that is not whole yet, no data, or more than there was room for: the loop sees to what else there may be.
-    if (count <= 0 || more || this.rest !== null || wasFull) this.step()
+    // A record that is not whole yet, or no data: what else there may be is seen to by the loop.
+    if (count <= 0 || more || this.rest !== null) this.step()
     else this.transmit()
     return this.rest === null && this.wantsMore()
   }

@@ -284,18 +284,3 @@ limited('a single write of a hundred megabytes goes through', () => serve(nodetl
   for await (const chunk of client) hash.update(chunk)
   assert.strictEqual(hash.digest('hex'), createHash('sha256').update(data).digest('hex'))
 })), 60000)
-
-limited('no byte stays behind where plaintext fills the memory that it is read into', () => connected(nodetls, nodetls, {}, async (client, server) => {
-  server.pipe(server)
-  let left = 0
-  client.on('data', (chunk) => {
-    left -= chunk.length
-    if (left === 0) client.emit('whole')
-  })
-  // What is read in one go ends at every place of a record, the last one's too.
-  for (let size = 17000; size < 49000; size += 160) {
-    left = size
-    client.write(Buffer.alloc(size))
-    await once(client, 'whole')
-  }
-}))

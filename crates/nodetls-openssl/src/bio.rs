@@ -9,9 +9,10 @@ use libc::{c_char, c_int, c_long, c_void};
 use openssl_sys::{BIO, BIO_METHOD};
 
 use crate::callbacks::guard;
+use crate::record_writer::{self, RecordWriter};
 use crate::result::non_null;
 use crate::state::State;
-use crate::{ErrorStack, sys};
+use crate::{ErrorStack, sys, trace};
 
 /// `BIO_s_mem(3)` and its like: a BIO at the end of a chain.
 const BIO_TYPE_SOURCE_SINK: c_int = 0x0400;
@@ -73,7 +74,12 @@ unsafe extern "C" fn write(bio: *mut BIO, data: *const c_char, length: c_int) ->
         // SAFETY: OpenSSL passes `length` readable bytes that nobody changes during this call.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) };
         // SAFETY: OpenSSL calls this for our BIO while the owner, inside an OpenSSL call, holds no reference.
-        unsafe { state(bio) }.output.append(bytes);
+        let state = unsafe { state(bio) };
+        let Ok(written) = state.write(bytes) else { return -1 };
+        if let (Some(written), Some(ssl)) = (written, state.traced) {
+            // SAFETY: this SSL calls us, and the reference to its state is not used any more.
+            unsafe { trace::record(ssl, &written) };
+        }
         length as c_int
     })
 }
@@ -100,7 +106,26 @@ unsafe extern "C" fn read(bio: *mut BIO, data: *mut c_char, length: c_int) -> c_
     })
 }
 
-unsafe extern "C" fn ctrl(_bio: *mut BIO, command: c_int, _number: c_long, _pointer: *mut c_void) -> c_long {
-    // Flushing succeeds because a write is complete when it returns; everything else is not supported, which 0 says.
-    c_long::from(command == openssl_sys::BIO_CTRL_FLUSH)
+unsafe extern "C" fn ctrl(bio: *mut BIO, command: c_int, number: c_long, pointer: *mut c_void) -> c_long {
+    guard(0, || match command {
+        // A write is complete when it returns.
+        openssl_sys::BIO_CTRL_FLUSH => 1,
+        sys::BIO_CTRL_SET_KTLS if record_writer::IS_AVAILABLE && number == 1 && !pointer.is_null() => {
+            // SAFETY: on Linux, to which this branch belongs, OpenSSL passes the kernel's structure.
+            let writer = unsafe { RecordWriter::from_crypto_info(pointer) };
+            let is_taken = writer.is_some();
+            if is_taken {
+                // SAFETY: as in `write`.
+                unsafe { state(bio) }.writer = writer;
+            }
+            c_long::from(is_taken)
+        }
+        sys::BIO_CTRL_SET_KTLS_TX_SEND_CTRL_MSG => {
+            // SAFETY: as in `write`.
+            unsafe { state(bio) }.content_type = u8::try_from(number).ok();
+            1
+        }
+        // Everything else is not supported, which 0 says.
+        _ => 0,
+    })
 }

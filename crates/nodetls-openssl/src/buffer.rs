@@ -160,11 +160,12 @@ impl Output {
         &self.bytes[self.start..]
     }
 
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
+    /// Where more bytes are to be appended.
+    pub(crate) fn room(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
             self.bytes = take_buffer();
         }
-        self.bytes.extend_from_slice(bytes);
+        &mut self.bytes
     }
 
     pub(crate) fn consume(&mut self, count: usize) {

@@ -15,7 +15,8 @@ use openssl_sys::{EVP_PKEY, SSL_CTX};
 use crate::external_key::external_key;
 use crate::result::{non_null, one};
 use crate::{
-    Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, key_schedule, ocsp, sys, ticket, trace,
+    Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, key_schedule, ocsp, record_writer, sys,
+    ticket, trace,
 };
 
 /// `SSL_OP_CIPHER_SERVER_PREFERENCE`: the server's order of cipher suites counts.
@@ -95,6 +96,9 @@ impl ContextBuilder {
         let mut builder = Self { builder: new_builder()?, signs_elsewhere: false, engines: Vec::new() };
         builder.set_modes();
         builder.set_callbacks();
+        if record_writer::IS_AVAILABLE {
+            builder.set_options(sys::SSL_OP_ENABLE_KTLS);
+        }
         Ok(builder)
     }
 

@@ -31,6 +31,7 @@ mod paths;
 mod pkcs12;
 mod provider;
 mod psk;
+mod record_writer;
 mod renegotiation;
 mod result;
 mod revocation;

@@ -4,12 +4,16 @@
 //! pointer in the `SSL`'s ex-data and in the BIO. References to it are short: made and dropped either by the
 //! owner between OpenSSL calls or by one callback inside a call, never across.
 
+use std::ptr::NonNull;
+
+use openssl_sys::SSL;
 use zeroize::Zeroizing;
 
 use crate::buffer::{Ciphertext, Output};
 use crate::external_key::SignRequest;
 use crate::fiber::Stop;
-use crate::{Certificate, OcspVerdict, Psk, Session, TicketKeyRing, TrustStore};
+use crate::record_writer::{APPLICATION_DATA, RecordWriter, Written};
+use crate::{Certificate, ErrorStack, OcspVerdict, Psk, Session, TicketKeyRing, TrustStore};
 
 /// What the verification callback does with OpenSSL's verdict on the peer's chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +64,10 @@ pub struct AlertRecord {
 pub(crate) struct State {
     pub(crate) input: Ciphertext,
     pub(crate) output: Output,
+    /// Encrypts what OpenSSL writes from now on.
+    pub(crate) writer: Option<RecordWriter>,
+    /// The type of the next record, where it is not application data.
+    pub(crate) content_type: Option<u8>,
     pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) resume: Option<Session>,
     /// A server's response about one of its certificates.
@@ -76,6 +84,8 @@ pub(crate) struct State {
     pub(crate) key_log: Vec<Zeroizing<Vec<u8>>>,
     pub(crate) alerts: Vec<AlertRecord>,
     pub(crate) trace: String,
+    /// The connection that is traced.
+    pub(crate) traced: Option<NonNull<SSL>>,
     /// Something was left out of the trace, and so is what follows, until it is taken.
     pub(crate) trace_is_full: bool,
     pub(crate) on_verify: OnVerify,
@@ -94,6 +104,16 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Takes what OpenSSL writes: ciphertext, or plaintext once there is a writer, which tells of its record.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Option<Written>, ErrorStack> {
+        let content_type = self.content_type.take().unwrap_or(APPLICATION_DATA);
+        if let Some(writer) = &mut self.writer {
+            return writer.write(content_type, bytes, self.output.room()).map(Some);
+        }
+        self.output.room().extend_from_slice(bytes);
+        Ok(None)
+    }
+
     /// How many bytes more the trace may take, if any.
     pub(crate) fn trace_room(&self, limit: usize) -> Option<usize> {
         limit.checked_sub(self.trace.len()).filter(|room| *room > 0 && !self.trace_is_full)

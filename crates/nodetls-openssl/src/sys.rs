@@ -24,6 +24,14 @@ pub(crate) const SSL_CTRL_SET_MSG_CALLBACK_ARG: c_int = 16;
 /// `SSL_get_negotiated_group(3)`, a macro over `SSL_ctrl`.
 pub(crate) const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
 
+/// `SSL_CTX_set_msg_callback(3)`.
+pub(crate) const SSL3_RT_HEADER: c_int = 0x100;
+pub(crate) const SSL3_RT_INNER_CONTENT_TYPE: c_int = 0x101;
+/// `internal/bio.h`: the key for a transport that encrypts by itself, and the type of the next record.
+pub(crate) const BIO_CTRL_SET_KTLS: c_int = 72;
+pub(crate) const BIO_CTRL_SET_KTLS_TX_SEND_CTRL_MSG: c_int = 74;
+/// `SSL_CTX_set_options(3)`.
+pub(crate) const SSL_OP_ENABLE_KTLS: u64 = 1 << 3;
 /// `SSL_CTX_set_options(3)`.
 pub(crate) const SSL_OP_ALLOW_CLIENT_RENEGOTIATION: u64 = 1 << 8;
 /// `SSL_CTX_set_options(3)`.

@@ -3,10 +3,13 @@
 //! It shows records and handshake messages as they are after decryption: names, certificates, session ids and tickets
 //! among them, but no private key, no traffic secret and no application data.
 
+use std::ptr::NonNull;
+
 use libc::{c_char, c_int, c_void, size_t};
 use openssl_sys::{BIO, SSL};
 
 use crate::callbacks::{guard, state};
+use crate::record_writer::Written;
 use crate::{Ssl, sys};
 
 /// Text kept until the core fetches it, in bytes; what comes beyond is left out.
@@ -28,11 +31,29 @@ impl Ssl {
         let marker = (&raw const ENABLED).cast_mut().cast();
         // SAFETY: the SSL is alive; the marker is for our callback alone, which only looks whether there is one.
         unsafe { openssl_sys::SSL_ctrl(self.as_ptr(), sys::SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, marker) };
+        let ssl = NonNull::new(self.as_ptr());
+        self.state_mut().traced = ssl;
     }
 }
 
 /// Its address tells the callback to trace.
 static ENABLED: u8 = 1;
+
+/// Traces a record of TLS 1.3 that OpenSSL has not written itself, in the words that it would have used.
+///
+/// # Safety
+/// `ssl` must be the connection of the current call, and no reference to its state may be in use.
+pub(crate) unsafe fn record(ssl: NonNull<SSL>, written: &Written) {
+    let (version, enabled) = (openssl_sys::TLS1_2_VERSION, (&raw const ENABLED).cast_mut().cast());
+    let parts = [
+        (sys::SSL3_RT_HEADER, &written.header[..]),
+        (sys::SSL3_RT_INNER_CONTENT_TYPE, std::slice::from_ref(&written.content_type)),
+    ];
+    for (kind, bytes) in parts {
+        // SAFETY: the caller's promise.
+        unsafe { trace(1, version, kind, bytes.as_ptr().cast(), bytes.len(), ssl.as_ptr(), enabled) };
+    }
+}
 
 pub(crate) unsafe extern "C" fn trace(
     sent: c_int,
