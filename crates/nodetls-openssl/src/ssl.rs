@@ -384,6 +384,12 @@ impl Ssl {
         Ok(read.with(count))
     }
 
+    /// Whether plaintext is left of a record that did not fit where it was read to.
+    pub fn has_plaintext(&self) -> bool {
+        // SAFETY: the SSL is alive; the function only looks.
+        !self.failed && unsafe { openssl_sys::SSL_pending(self.as_ptr()) } > 0
+    }
+
     /// Writes at most one record's worth of plaintext.
     ///
     /// # Errors

@@ -109,6 +109,22 @@ fn reads_of_one_byte_lose_nothing() {
 }
 
 #[test]
+fn what_a_small_buffer_leaves_of_a_record_still_waits_to_be_read() {
+    for variation in Variation::versions() {
+        let mut pair = World::new(variation).connected();
+        pair.client.connection.write_plaintext(&pattern(1000)).unwrap();
+        let record = sent_by(&mut pair.client.connection);
+        let server = &mut pair.server.connection;
+        assert_eq!(server.handle_ciphertext(&record), record.len());
+        let mut first = [0; 10];
+        assert_eq!(server.read_plaintext(&mut first[..]).unwrap(), Read::Plaintext(10));
+        assert!(server.has_received());
+        assert_eq!(read_all(server).0, pattern(1000)[10..]);
+        assert!(!server.has_received());
+    }
+}
+
+#[test]
 fn bytes_received_without_a_copy_count_as_received() {
     for variation in Variation::versions() {
         let mut pair = World::new(variation).connected();

@@ -133,7 +133,9 @@ impl Connection {
 
     /// Whether received bytes wait to be read, so that [`Connection::read_plaintext`] is worth a call.
     pub fn has_received(&self) -> bool {
-        self.renegotiation.has_withheld() || self.received().is_some_and(|received| !received.is_empty())
+        self.renegotiation.has_withheld()
+            || self.received().is_some_and(|received| !received.is_empty())
+            || matches!(&self.phase, Phase::Open(ssl) if ssl.has_plaintext())
     }
 
     /// Whether as much ciphertext waits to be sent as may.
