@@ -156,6 +156,7 @@ function print (rows) {
 }
 
 async function main () {
+  if (!implementations.some(({ module }) => module === PACKAGE)) throw new Error('no runtimes are installed here; `npm ci` does it')
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'nodetls-bench-'))
   try {
     makeCertificates(directory)
