@@ -18,7 +18,7 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use openssl_sys::{EVP_PKEY, OSSL_PARAM};
 
 use crate::callbacks::guard;
-use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Table, function};
+use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Provider, Table, function};
 use crate::result::{non_null, one};
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH};
 use crate::{Certificate, ErrorStack, fiber, sys};
@@ -152,7 +152,7 @@ fn make_key(kind: Kind, properties: &CStr, params: *mut OSSL_PARAM) -> Result<PK
 
 fn load_provider() -> Result<(), ErrorStack> {
     static LOADED: OnceLock<bool> = OnceLock::new();
-    provider::load(&LOADED, c"nodetls", provider_init)
+    provider::load::<ExternalKeys>(&LOADED)
 }
 
 // ---- the provider's tables ----
@@ -211,6 +211,8 @@ impl Kind {
 const fn algorithm(name: &'static CStr, functions: *const OSSL_DISPATCH) -> OSSL_ALGORITHM {
     provider::algorithm(name, c"provider=nodetls", functions)
 }
+
+struct ExternalKeys;
 
 static PROVIDER: Table<OSSL_DISPATCH, 2> =
     Table([function(1027, query_operation as *const ()), END_OF_FUNCTIONS]);
@@ -283,14 +285,12 @@ static CONTEXT_PARAMS: Table<OSSL_PARAM, 5> = Table([
     param(std::ptr::null(), 0),
 ]);
 
-unsafe extern "C" fn provider_init(
-    handle: *const c_void,
-    _offered: *const OSSL_DISPATCH,
-    out: *mut *const OSSL_DISPATCH,
-    context: *mut *mut c_void,
-) -> c_int {
-    // SAFETY: OpenSSL's own out parameters.
-    unsafe { provider::introduce(&PROVIDER, handle, out, context) }
+impl Provider for ExternalKeys {
+    const NAME: &'static CStr = c"nodetls";
+
+    fn functions() -> *const OSSL_DISPATCH {
+        PROVIDER.0.as_ptr()
+    }
 }
 
 unsafe extern "C" fn query_operation(

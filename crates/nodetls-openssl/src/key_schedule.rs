@@ -15,7 +15,7 @@ use openssl_sys::{OSSL_PARAM, SHA256_CTX, SHA512_CTX};
 use zeroize::Zeroizing;
 
 use crate::callbacks::guard;
-use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Table, algorithm, function};
+use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Provider, Table, algorithm, function};
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH};
 use crate::{ErrorStack, sys};
 
@@ -24,7 +24,7 @@ pub(crate) const PROPERTIES: &CStr = c"?provider=nodetls_schedule";
 
 pub(crate) fn load_provider() -> Result<(), ErrorStack> {
     static LOADED: OnceLock<bool> = OnceLock::new();
-    provider::load(&LOADED, c"nodetls_schedule", provider_init)
+    provider::load::<KeySchedule>(&LOADED)
 }
 
 // ---- hashing ----
@@ -282,17 +282,17 @@ static KDF: Table<OSSL_DISPATCH, 4> = Table([
 static KDFS: Table<OSSL_ALGORITHM, 2> =
     Table([algorithm(c"TLS13-KDF", c"provider=nodetls_schedule", KDF.0.as_ptr()), END_OF_ALGORITHMS]);
 
+struct KeySchedule;
+
 static PROVIDER: Table<OSSL_DISPATCH, 2> =
     Table([function(1027, query_operation as *const ()), END_OF_FUNCTIONS]);
 
-unsafe extern "C" fn provider_init(
-    handle: *const c_void,
-    _offered: *const OSSL_DISPATCH,
-    out: *mut *const OSSL_DISPATCH,
-    context: *mut *mut c_void,
-) -> c_int {
-    // SAFETY: OpenSSL's own out parameters.
-    unsafe { provider::introduce(&PROVIDER, handle, out, context) }
+impl Provider for KeySchedule {
+    const NAME: &'static CStr = c"nodetls_schedule";
+
+    fn functions() -> *const OSSL_DISPATCH {
+        PROVIDER.0.as_ptr()
+    }
 }
 
 unsafe extern "C" fn query_operation(

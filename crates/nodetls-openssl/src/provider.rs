@@ -41,36 +41,36 @@ pub(crate) const END_OF_ALGORITHMS: OSSL_ALGORITHM = OSSL_ALGORITHM {
     description: std::ptr::null(),
 };
 
+/// A provider: its name, and the table of its functions.
+pub(crate) trait Provider {
+    const NAME: &'static CStr;
+    fn functions() -> *const OSSL_DISPATCH;
+}
+
 /// Makes a provider known to OpenSSL, once a process, besides its default one.
-pub(crate) fn load(
-    loaded: &OnceLock<bool>,
-    name: &'static CStr,
-    provider_init: ProviderInit,
-) -> Result<(), ErrorStack> {
+pub(crate) fn load<P: Provider>(loaded: &OnceLock<bool>) -> Result<(), ErrorStack> {
     init();
     let loaded = *loaded.get_or_init(|| {
-        let library = std::ptr::null_mut();
+        let (library, name) = (std::ptr::null_mut(), P::NAME.as_ptr());
+        let begin: ProviderInit = introduce::<P>;
         // SAFETY: the name is static, and the function has the signature that `provider(7)` gives.
-        let known = unsafe { sys::OSSL_PROVIDER_add_builtin(library, name.as_ptr(), Some(provider_init)) };
+        let known = unsafe { sys::OSSL_PROVIDER_add_builtin(library, name, Some(begin)) };
         // SAFETY: as above; 1 keeps the default provider, which is only there as long as nobody asks for another.
-        known == 1 && !unsafe { openssl_sys::OSSL_PROVIDER_try_load(library, name.as_ptr(), 1) }.is_null()
+        known == 1 && !unsafe { openssl_sys::OSSL_PROVIDER_try_load(library, name, 1) }.is_null()
     });
     if loaded { Ok(()) } else { Err(ErrorStack::drain()) }
 }
 
-/// Answers OpenSSL's request to a provider to introduce itself.
-///
-/// # Safety
-/// `out` and `context` must be the out parameters of that request.
-pub(crate) unsafe fn introduce<const N: usize>(
-    functions: &'static Table<OSSL_DISPATCH, N>,
+/// What a provider says when it is loaded.
+unsafe extern "C" fn introduce<P: Provider>(
     handle: *const c_void,
+    _offered: *const OSSL_DISPATCH,
     out: *mut *const OSSL_DISPATCH,
     context: *mut *mut c_void,
 ) -> c_int {
-    // SAFETY: the caller's promise; so for the next.
-    unsafe { out.write(functions.0.as_ptr()) };
-    // SAFETY: as above. The context is only passed back to us, where nobody reads it.
+    // SAFETY: OpenSSL's own out parameters; so for the next.
+    unsafe { out.write(P::functions()) };
+    // SAFETY: as above. The context is only passed back to the provider, where nobody reads it.
     unsafe { context.write(handle.cast_mut()) };
     1
 }
