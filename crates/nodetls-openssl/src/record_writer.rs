@@ -16,7 +16,8 @@ use crate::ErrorStack;
 use crate::result::one;
 
 /// Whether OpenSSL can be told so: it has to be a version with separate record layers (3.2), built with the option.
-pub(crate) const IS_AVAILABLE: bool = cfg!(all(feature = "vendored", target_os = "linux"));
+pub(crate) const IS_AVAILABLE: bool =
+    cfg!(all(feature = "vendored", feature = "direct-records", target_os = "linux", target_env = "gnu"));
 
 /// The wire's number of TLS 1.3, and what its records say instead (RFC 8446 §5.1).
 const TLS1_3: u16 = 0x0304;
