@@ -21,7 +21,7 @@ use crate::callbacks::guard;
 use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Provider, Table, function};
 use crate::result::{non_null, one};
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH};
-use crate::{Certificate, ErrorStack, fiber, sys};
+use crate::{Certificate, ErrorStack, fiber, init, key_schedule, sys};
 
 /// A signature that OpenSSL needs from a key that is elsewhere.
 pub struct SignRequest {
@@ -151,8 +151,38 @@ fn make_key(kind: Kind, properties: &CStr, params: *mut OSSL_PARAM) -> Result<PK
 }
 
 fn load_provider() -> Result<(), ErrorStack> {
-    static LOADED: OnceLock<bool> = OnceLock::new();
-    provider::load::<ExternalKeys>(&LOADED)
+    static LOADED: OnceLock<Result<(), ErrorStack>> = OnceLock::new();
+    static BY_OPENSSL: OnceLock<bool> = OnceLock::new();
+    let load = || {
+        let_openssl_go_first()?;
+        provider::load::<ExternalKeys>(&BY_OPENSSL)?;
+        let_openssl_go_first()
+    };
+    LOADED.get_or_init(load).clone()
+}
+
+/// Among equals OpenSSL takes what it has come to know first, and it remembers for each query, whoever was asked, what the
+/// first answer was. It forgets that when a provider is loaded. Its own keys and signatures have to come first both
+/// times, before anybody can use ours, or connections that have nothing to do with keys elsewhere would get ours.
+fn let_openssl_go_first() -> Result<(), ErrorStack> {
+    init();
+    let library = std::ptr::null_mut();
+    for kind in [Kind::Rsa, Kind::Ec, Kind::Ed25519, Kind::Ed448] {
+        for properties in [std::ptr::null(), key_schedule::PROPERTIES.as_ptr()] {
+            // SAFETY: the strings are static or null, and the null library context is the default one; so for the
+            // signatures.
+            let keys =
+                non_null(unsafe { sys::EVP_KEYMGMT_fetch(library, kind.name().as_ptr(), properties) })?;
+            // SAFETY: fetched above and not used again.
+            unsafe { sys::EVP_KEYMGMT_free(keys.as_ptr()) };
+            let name = kind.signature_name().as_ptr();
+            // SAFETY: as above.
+            let signatures = non_null(unsafe { sys::EVP_SIGNATURE_fetch(library, name, properties) })?;
+            // SAFETY: fetched above and not used again.
+            unsafe { sys::EVP_SIGNATURE_free(signatures.as_ptr()) };
+        }
+    }
+    Ok(())
 }
 
 // ---- the provider's tables ----

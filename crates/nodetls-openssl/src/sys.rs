@@ -440,6 +440,20 @@ unsafe extern "C" {
     );
     /// `SSL_group_to_name(3)`.
     pub(crate) fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
+    /// `EVP_KEYMGMT(3)`; so the next.
+    pub(crate) fn EVP_KEYMGMT_fetch(
+        library: *mut OSSL_LIB_CTX,
+        name: *const c_char,
+        properties: *const c_char,
+    ) -> *mut c_void;
+    pub(crate) fn EVP_KEYMGMT_free(keys: *mut c_void);
+    /// `EVP_SIGNATURE(3)`; so the next.
+    pub(crate) fn EVP_SIGNATURE_fetch(
+        library: *mut OSSL_LIB_CTX,
+        name: *const c_char,
+        properties: *const c_char,
+    ) -> *mut c_void;
+    pub(crate) fn EVP_SIGNATURE_free(signatures: *mut c_void);
     /// `OPENSSL_malloc(3)`.
     pub(crate) fn OPENSSL_cleanse(memory: *mut c_void, length: size_t);
     /// `SSL_CTX_new_ex(3)`.
