@@ -39,6 +39,9 @@ function throwLater (error) {
 
 /** By what `exchange` and `send` multiply the bytes that they have taken in. */
 const TAKEN = 2 ** 24
+/** What `exchange` adds where there is more to be seen to, and where there is ciphertext to be sent. */
+const MORE = 2 ** 46
+const OUTPUT = 2 ** 47
 
 class Engine {
   /**
@@ -122,17 +125,20 @@ class Engine {
       if (error.native) this.fail(error.native)
       return false
     }
+    const output = result >= OUTPUT
+    if (output) result -= OUTPUT
+    const more = result >= MORE
+    if (more) result -= MORE
     const fed = Math.floor(result / TAKEN)
     const count = (result - fed * TAKEN) - 2
     const plaintext = count > 0 ? taken(count) : null
     if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
-    const more = this.connection.hasMore()
     // What came before the data is told before it.
     if (more) this.dispatch()
     if (plaintext !== null && !this.disposed) this.deliver(plaintext)
     // A record that is not whole yet, or no data: what else there may be is seen to by the loop.
     if (count <= 0 || more || this.rest !== null) this.step()
-    else this.transmit()
+    else if (output && !this.disposed) this.transmit()
     return this.rest === null && this.wantsMore()
   }
 

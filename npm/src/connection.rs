@@ -226,8 +226,9 @@ impl NativeConnection {
         Ok(total)
     }
 
-    /// As `receive`, and then `read`, in one call. The result's low part is what `read` gives plus 2, the high part (times
-    /// 2^24) what was taken in. Events may be there afterwards.
+    /// As `receive`, and then `read`, in one call. The result's low part is what `read` gives plus 2, the part above it (times
+    /// 2^24) what was taken in. Then come two flags: 2^46 where there is
+    /// more to be seen to (events, bytes that wait to be read, a renegotiation), and 2^47 where ciphertext is to be sent.
     #[napi]
     pub fn exchange(
         &self,
@@ -239,7 +240,12 @@ impl NativeConnection {
     ) -> Result<f64> {
         let taken = self.receive(source, 0, end)?;
         let read = self.read(env, target, start)?;
-        Ok(f64::from(taken) * 16_777_216.0 + f64::from(read + 2))
+        let connection = self.lock();
+        let flag = |is_set: bool, value: u64| if is_set { value as f64 } else { 0.0 };
+        let has_more = connection.has_received() || connection.has_events() || connection.waits_for_answer();
+        let more = flag(has_more, 1 << 46);
+        let output = flag(connection.poll_transmit().is_some(), 1 << 47);
+        Ok(f64::from(taken) * 16_777_216.0 + f64::from(read + 2) + more + output)
     }
 
     /// As `write` of as much as can be taken, and then `transmitInto`, in one call. The result's high part (times 2^24) is
@@ -266,13 +272,6 @@ impl NativeConnection {
         }
         let sent = self.transmit_into(target)?;
         Ok(taken as f64 * 16_777_216.0 + f64::from(sent))
-    }
-
-    /// Whether there is anything besides plaintext to be seen to: events, bytes that wait to be read, a renegotiation.
-    #[napi]
-    pub fn has_more(&self) -> bool {
-        let connection = self.lock();
-        connection.has_received() || connection.has_events() || connection.waits_for_answer()
     }
 
     /// Writes bytes; how many were taken. 0: ciphertext has to be taken first, or the handshake be done.
