@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream, DuplexStream, ReadBuf};
 
 use crate::world::{
@@ -204,5 +205,28 @@ async fn one_read_brings_many_records_and_one_write_carries_several() {
         assert!(written.len() <= 6, "{version}: {written:?}");
         assert!(read.len() <= 5, "{version}: {read:?}");
         assert!(read.iter().all(|count| *count <= 64 * 1024), "{version}: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_tickets_of_a_server_leave_with_its_first_data_or_when_it_waits() {
+    for says_something in [true, false] {
+        let (client, server) = tokio::io::duplex(1 << 20);
+        let server = Counting::new(server);
+        let written = Arc::clone(&server.written);
+        let (mut client, mut server) =
+            secure(&connector_for(VERSIONS[1]), &acceptor(), (client, server)).await;
+        written.lock().unwrap().clear();
+        if says_something {
+            within(server.write_all(b"x")).await.unwrap();
+            within(server.flush()).await.unwrap();
+        } else {
+            assert!(server.read(&mut [0; 1]).now_or_never().is_none());
+        }
+        // A record with one byte has 23 of them, a ticket some hundreds.
+        let written = written.lock().unwrap().clone();
+        assert!(written.len() == 1 && written[0] > 300, "{written:?}");
+        let _ = client.read(&mut [0; 1]).now_or_never();
+        assert!(client.take_session().is_some());
     }
 }
