@@ -15,7 +15,7 @@ use openssl_sys::{EVP_PKEY, SSL_CTX};
 use crate::external_key::external_key;
 use crate::result::{non_null, one};
 use crate::{
-    Certificate, Engine, ErrorStack, PrivateKey, callbacks, init, key_schedule, ocsp, record_writer, sys,
+    Certificate, Engine, ErrorStack, PrivateKey, algorithms, callbacks, init, ocsp, record_writer, sys,
     ticket, trace,
 };
 
@@ -66,10 +66,10 @@ impl std::fmt::Debug for Context {
     }
 }
 
-/// An `SSL_CTX` that prefers the key schedule of this crate, if there is one.
+/// An `SSL_CTX` that prefers the algorithms of this crate, if there are any.
 fn new_builder() -> Result<SslContextBuilder, ErrorStack> {
     let properties =
-        key_schedule::load_provider().map_or(std::ptr::null(), |()| key_schedule::PROPERTIES.as_ptr());
+        algorithms::load_provider().map_or(std::ptr::null(), |()| algorithms::PROPERTIES.as_ptr());
     let method = SslMethod::tls();
     // SAFETY: the null library context is the default one; OpenSSL copies the properties; the method lives for ever.
     let context = unsafe { sys::SSL_CTX_new_ex(std::ptr::null_mut(), properties, method.as_ptr()) };

@@ -10,7 +10,7 @@ use std::ffi::CStr;
 use std::sync::OnceLock;
 
 use foreign_types::ForeignType;
-use libc::{c_char, c_int, c_uchar, c_uint, c_void, size_t};
+use libc::{c_char, c_int, c_uchar, c_void, size_t};
 use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, Public};
 use openssl::rsa::Padding;
@@ -18,10 +18,13 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use openssl_sys::{EVP_PKEY, OSSL_PARAM};
 
 use crate::callbacks::guard;
-use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Provider, Table, function};
+use crate::provider::{
+    self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, END_OF_PARAMS, ExportCallback, INTEGER, Operation, Provider,
+    SELECT_PRIVATE_KEY, SELECT_PUBLIC_KEY, Table, UTF8_STRING, function, param,
+};
 use crate::result::{non_null, one};
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH};
-use crate::{Certificate, ErrorStack, fiber, init, key_schedule, sys};
+use crate::{Certificate, ErrorStack, algorithms, fiber, sys};
 
 /// A signature that OpenSSL needs from a key that is elsewhere.
 pub struct SignRequest {
@@ -123,9 +126,6 @@ impl ExternalKey {
 
 /// `EVP_PKEY_PUBLIC_KEY` of `EVP_PKEY_fromdata(3)`.
 const EVP_PKEY_PUBLIC_KEY: c_int = SELECT_PUBLIC_KEY | 0x04 | 0x80;
-/// `provider-keymgmt(7)`.
-const SELECT_PRIVATE_KEY: c_int = 0x01;
-const SELECT_PUBLIC_KEY: c_int = 0x02;
 
 fn make_key(kind: Kind, properties: &CStr, params: *mut OSSL_PARAM) -> Result<PKey<Public>, ErrorStack> {
     let library = std::ptr::null_mut();
@@ -161,28 +161,11 @@ fn load_provider() -> Result<(), ErrorStack> {
     LOADED.get_or_init(load).clone()
 }
 
-/// Among equals OpenSSL takes what it has come to know first, and it remembers for each query, whoever was asked, what the
-/// first answer was. It forgets that when a provider is loaded. Its own keys and signatures have to come first both
-/// times, before anybody can use ours, or connections that have nothing to do with keys elsewhere would get ours.
+/// See [`provider::let_openssl_go_first`].
 fn let_openssl_go_first() -> Result<(), ErrorStack> {
-    init();
-    let library = std::ptr::null_mut();
-    for kind in [Kind::Rsa, Kind::Ec, Kind::Ed25519, Kind::Ed448] {
-        for properties in [std::ptr::null(), key_schedule::PROPERTIES.as_ptr()] {
-            // SAFETY: the strings are static or null, and the null library context is the default one; so for the
-            // signatures.
-            let keys =
-                non_null(unsafe { sys::EVP_KEYMGMT_fetch(library, kind.name().as_ptr(), properties) })?;
-            // SAFETY: fetched above and not used again.
-            unsafe { sys::EVP_KEYMGMT_free(keys.as_ptr()) };
-            let name = kind.signature_name().as_ptr();
-            // SAFETY: as above.
-            let signatures = non_null(unsafe { sys::EVP_SIGNATURE_fetch(library, name, properties) })?;
-            // SAFETY: fetched above and not used again.
-            unsafe { sys::EVP_SIGNATURE_free(signatures.as_ptr()) };
-        }
-    }
-    Ok(())
+    let names = [Kind::Rsa, Kind::Ec, Kind::Ed25519, Kind::Ed448]
+        .map(|kind| [(Operation::Keys, kind.name()), (Operation::Signature, kind.signature_name())]);
+    provider::let_openssl_go_first(names.as_flattened(), &[None, Some(algorithms::PROPERTIES)])
 }
 
 // ---- the provider's tables ----
@@ -295,15 +278,8 @@ static SIGNATURES: Table<OSSL_ALGORITHM, 5> = Table([
     END_OF_ALGORITHMS,
 ]);
 
-const fn param(key: *const c_char, data_type: c_uint) -> OSSL_PARAM {
-    OSSL_PARAM { key, data_type, data: std::ptr::null_mut(), data_size: 0, return_size: usize::MAX }
-}
+static NO_PARAMS: Table<OSSL_PARAM, 1> = Table([END_OF_PARAMS]);
 
-static NO_PARAMS: Table<OSSL_PARAM, 1> = Table([param(std::ptr::null(), 0)]);
-
-/// `OSSL_PARAM_INTEGER` and `OSSL_PARAM_UTF8_STRING`.
-const INTEGER: c_uint = 1;
-const UTF8_STRING: c_uint = 4;
 /// `OSSL_SIGNATURE_PARAM_PAD_MODE`.
 const PAD_MODE: &CStr = c"pad-mode";
 
@@ -312,7 +288,7 @@ static CONTEXT_PARAMS: Table<OSSL_PARAM, 5> = Table([
     param(c"saltlen".as_ptr(), INTEGER),
     param(c"digest".as_ptr(), UTF8_STRING),
     param(c"mgf1-digest".as_ptr(), UTF8_STRING),
-    param(std::ptr::null(), 0),
+    END_OF_PARAMS,
 ]);
 
 impl Provider for ExternalKeys {
@@ -331,8 +307,8 @@ unsafe extern "C" fn query_operation(
     // SAFETY: OpenSSL's own out parameter.
     unsafe { no_store.write(0) };
     match operation {
-        10 => KEYS.0.as_ptr(),
-        12 => SIGNATURES.0.as_ptr(),
+        provider::KEYMGMT => KEYS.0.as_ptr(),
+        provider::SIGNATURE => SIGNATURES.0.as_ptr(),
         _ => std::ptr::null(),
     }
 }
@@ -403,8 +379,6 @@ unsafe extern "C" fn import(key: *mut Key, _selection: c_int, params: *mut OSSL_
         c_int::from(key.public.is_some())
     })
 }
-
-type ExportCallback = unsafe extern "C" fn(params: *const OSSL_PARAM, arg: *mut c_void) -> c_int;
 
 /// The public half only: a refusal of the rest is what makes OpenSSL come back here for signatures.
 unsafe extern "C" fn export(

@@ -2,30 +2,20 @@
 //!
 //! A handshake derives some thirty secrets. OpenSSL's own `TLS13-KDF` looks up its parts by name for each of them, which
 //! costs several times what the hashing itself does. Here the hashing is OpenSSL's too (`SHA256(3)`), and nothing is
-//! looked up or allocated. Only the contexts of this crate ask for it ([`PROPERTIES`]); where it cannot be loaded,
-//! OpenSSL's own serves.
+//! looked up or allocated.
 //!
 //! `provider-kdf(7)`, `EVP_KDF-TLS13_KDF(7)`.
 
 use std::ffi::CStr;
-use std::sync::OnceLock;
 
 use libc::{c_int, c_uchar, c_void, size_t};
 use openssl_sys::{OSSL_PARAM, SHA256_CTX, SHA512_CTX};
 use zeroize::Zeroizing;
 
+use crate::algorithms::DEFINITION;
 use crate::callbacks::guard;
-use crate::provider::{self, END_OF_ALGORITHMS, END_OF_FUNCTIONS, Provider, Table, algorithm, function};
-use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH};
-use crate::{ErrorStack, sys};
-
-/// What a context's algorithms should have where there is a choice; an `SSL_CTX` is made with it.
-pub(crate) const PROPERTIES: &CStr = c"?provider=nodetls_schedule";
-
-pub(crate) fn load_provider() -> Result<(), ErrorStack> {
-    static LOADED: OnceLock<bool> = OnceLock::new();
-    provider::load::<KeySchedule>(&LOADED)
-}
+use crate::provider::{END_OF_ALGORITHMS, END_OF_FUNCTIONS, Table, algorithm, function};
+use crate::sys::{self, OSSL_ALGORITHM, OSSL_DISPATCH};
 
 // ---- hashing ----
 
@@ -159,7 +149,7 @@ fn next_secret<H: Hash>(
     (out.len() == H::SIZE).then(|| out.copy_from_slice(&secret[..H::SIZE]))
 }
 
-// ---- the provider ----
+// ---- the algorithm ----
 
 /// What a secret is for.
 #[derive(Clone, Copy, Default)]
@@ -279,31 +269,8 @@ static KDF: Table<OSSL_DISPATCH, 4> = Table([
     END_OF_FUNCTIONS,
 ]);
 
-static KDFS: Table<OSSL_ALGORITHM, 2> =
-    Table([algorithm(c"TLS13-KDF", c"provider=nodetls_schedule", KDF.0.as_ptr()), END_OF_ALGORITHMS]);
-
-struct KeySchedule;
-
-static PROVIDER: Table<OSSL_DISPATCH, 2> =
-    Table([function(1027, query_operation as *const ()), END_OF_FUNCTIONS]);
-
-impl Provider for KeySchedule {
-    const NAME: &'static CStr = c"nodetls_schedule";
-
-    fn functions() -> *const OSSL_DISPATCH {
-        PROVIDER.0.as_ptr()
-    }
-}
-
-unsafe extern "C" fn query_operation(
-    _: *mut c_void,
-    operation: c_int,
-    no_store: *mut c_int,
-) -> *const OSSL_ALGORITHM {
-    // SAFETY: OpenSSL's own out parameter.
-    unsafe { no_store.write(0) };
-    if operation == 4 { KDFS.0.as_ptr() } else { std::ptr::null() }
-}
+pub(crate) static KDFS: Table<OSSL_ALGORITHM, 2> =
+    Table([algorithm(c"TLS13-KDF", DEFINITION, KDF.0.as_ptr()), END_OF_ALGORITHMS]);
 
 #[cfg(test)]
 mod tests {

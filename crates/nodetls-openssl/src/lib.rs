@@ -10,6 +10,7 @@
 //! - The thread's error queue is cleared before each call that can fail and drained after it, so that one
 //!   connection's errors are never read as another's (the lesson of CVE-2023-23919).
 
+mod algorithms;
 mod bio;
 mod buffer;
 mod callbacks;
@@ -43,6 +44,8 @@ mod sys;
 mod ticket;
 mod trace;
 mod verify;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod x25519;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};

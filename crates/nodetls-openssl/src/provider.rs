@@ -5,10 +5,27 @@
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
-use libc::{c_int, c_void};
+use libc::{c_char, c_int, c_uint, c_void};
+use openssl_sys::OSSL_PARAM;
 
+use crate::result::non_null;
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH, ProviderInit};
 use crate::{ErrorStack, init, sys};
+
+/// Kinds of algorithms, as OpenSSL numbers them.
+pub(crate) const KDF: c_int = 4;
+pub(crate) const KEYMGMT: c_int = 10;
+pub(crate) const KEYEXCH: c_int = 11;
+pub(crate) const SIGNATURE: c_int = 12;
+
+/// Parts of a key.
+pub(crate) const SELECT_PRIVATE_KEY: c_int = 0x01;
+pub(crate) const SELECT_PUBLIC_KEY: c_int = 0x02;
+
+/// `OSSL_PARAM(3)`: types of parameters.
+pub(crate) const INTEGER: c_uint = 1;
+pub(crate) const UTF8_STRING: c_uint = 4;
+pub(crate) const OCTET_STRING: c_uint = 5;
 
 /// A table that OpenSSL reads.
 pub(crate) struct Table<T, const N: usize>(pub(crate) [T; N]);
@@ -41,6 +58,16 @@ pub(crate) const END_OF_ALGORITHMS: OSSL_ALGORITHM = OSSL_ALGORITHM {
     description: std::ptr::null(),
 };
 
+/// Describes a parameter.
+pub(crate) const fn param(key: *const c_char, data_type: c_uint) -> OSSL_PARAM {
+    OSSL_PARAM { key, data_type, data: std::ptr::null_mut(), data_size: 0, return_size: usize::MAX }
+}
+
+pub(crate) const END_OF_PARAMS: OSSL_PARAM = param(std::ptr::null(), 0);
+
+/// Takes what a key exports.
+pub(crate) type ExportCallback = unsafe extern "C" fn(params: *const OSSL_PARAM, arg: *mut c_void) -> c_int;
+
 /// A provider: its name, and the table of its functions.
 pub(crate) trait Provider {
     const NAME: &'static CStr;
@@ -59,6 +86,46 @@ pub(crate) fn load<P: Provider>(loaded: &OnceLock<bool>) -> Result<(), ErrorStac
         known == 1 && !unsafe { openssl_sys::OSSL_PROVIDER_try_load(library, name, 1) }.is_null()
     });
     if loaded { Ok(()) } else { Err(ErrorStack::drain()) }
+}
+
+/// Something that OpenSSL looks for by its name.
+#[derive(Clone, Copy)]
+pub(crate) enum Operation {
+    Keys,
+    Exchange,
+    Signature,
+}
+
+impl Operation {
+    fn fetch(self, name: &CStr, properties: Option<&CStr>) -> Result<(), ErrorStack> {
+        let (fetch, free): (sys::Fetch, sys::Free) = match self {
+            Self::Keys => (sys::EVP_KEYMGMT_fetch, sys::EVP_KEYMGMT_free),
+            Self::Exchange => (sys::EVP_KEYEXCH_fetch, sys::EVP_KEYEXCH_free),
+            Self::Signature => (sys::EVP_SIGNATURE_fetch, sys::EVP_SIGNATURE_free),
+        };
+        let properties = properties.map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: the null library context is the default one; the strings live for the call, or are null.
+        let found = non_null(unsafe { fetch(std::ptr::null_mut(), name.as_ptr(), properties) })?;
+        // SAFETY: fetched above and not used again.
+        unsafe { free(found.as_ptr()) };
+        Ok(())
+    }
+}
+
+/// Among equals OpenSSL takes what it has come to know first, and it remembers for each query, whoever was asked, what the
+/// first answer was. It forgets that when a provider is loaded. Its own implementations have to come first both before and
+/// after that, and before anybody can use ours, or those who have nothing to do with ours would get them.
+pub(crate) fn let_openssl_go_first(
+    names: &[(Operation, &CStr)],
+    properties: &[Option<&CStr>],
+) -> Result<(), ErrorStack> {
+    init();
+    for properties in properties {
+        for (operation, name) in names {
+            operation.fetch(name, *properties)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a provider says when it is loaded.

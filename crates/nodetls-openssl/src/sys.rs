@@ -97,6 +97,15 @@ pub(crate) type ProviderInit = unsafe extern "C" fn(
     context: *mut *mut c_void,
 ) -> c_int;
 
+/// Finds an implementation (`EVP_KEYMGMT_fetch` and its like).
+pub(crate) type Fetch = unsafe extern "C" fn(
+    library: *mut OSSL_LIB_CTX,
+    name: *const c_char,
+    properties: *const c_char,
+) -> *mut c_void;
+/// Gives back what was found.
+pub(crate) type Free = unsafe extern "C" fn(found: *mut c_void);
+
 /// `X509_VERIFY_PARAM_set_depth(3)`: the default, and more than any chain has.
 pub(crate) const MAX_VERIFY_DEPTH: c_int = 100;
 
@@ -447,6 +456,13 @@ unsafe extern "C" {
         properties: *const c_char,
     ) -> *mut c_void;
     pub(crate) fn EVP_KEYMGMT_free(keys: *mut c_void);
+    /// `EVP_KEYEXCH(3)`; so the next.
+    pub(crate) fn EVP_KEYEXCH_fetch(
+        library: *mut OSSL_LIB_CTX,
+        name: *const c_char,
+        properties: *const c_char,
+    ) -> *mut c_void;
+    pub(crate) fn EVP_KEYEXCH_free(exchange: *mut c_void);
     /// `EVP_SIGNATURE(3)`; so the next.
     pub(crate) fn EVP_SIGNATURE_fetch(
         library: *mut OSSL_LIB_CTX,
@@ -470,6 +486,25 @@ unsafe extern "C" {
     ) -> c_int;
     /// `OSSL_PARAM_int(3)`.
     pub(crate) fn OSSL_PARAM_get_int(param: *const OSSL_PARAM, value: *mut c_int) -> c_int;
+    /// `EVP_PKEY_CTX_ctrl(3)`.
+    #[cfg(test)]
+    pub(crate) fn EVP_PKEY_CTX_set_group_name(
+        context: *mut openssl_sys::EVP_PKEY_CTX,
+        name: *const c_char,
+    ) -> c_int;
+    /// `EVP_PKEY_get0_provider` of `EVP_PKEY_set1_RSA(3)`.
+    #[cfg(test)]
+    pub(crate) fn EVP_PKEY_get0_provider(key: *const EVP_PKEY) -> *const openssl_sys::OSSL_PROVIDER;
+    /// `OSSL_PROVIDER(3)`.
+    #[cfg(test)]
+    pub(crate) fn OSSL_PROVIDER_get0_name(provider: *const openssl_sys::OSSL_PROVIDER) -> *const c_char;
+    /// `OSSL_PARAM_int(3)`; so the next.
+    pub(crate) fn OSSL_PARAM_set_int(param: *mut OSSL_PARAM, value: c_int) -> c_int;
+    pub(crate) fn OSSL_PARAM_set_octet_string(
+        param: *mut OSSL_PARAM,
+        value: *const c_void,
+        length: size_t,
+    ) -> c_int;
     /// `SSL_CTX_use_psk_identity_hint(3)`.
     pub(crate) fn SSL_set_psk_server_callback(ssl: *mut SSL, callback: Option<PskServerCallback>);
     /// `SSL_CTX_use_psk_identity_hint(3)`.
