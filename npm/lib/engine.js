@@ -7,9 +7,9 @@ const { AsyncResource } = require('node:async_hooks')
 
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
-const { BUFFER_SIZE, transportFor } = require('./transport')
+const { transportFor } = require('./transport')
 const { afterThisTurn, takeTurn } = require('./turns')
-const { startWork } = require('./work')
+const { awaitWork } = require('./work')
 
 /** How much plaintext is read at a time. */
 const READ_SIZE = 64 * 1024
@@ -39,9 +39,19 @@ function throwLater (error) {
 
 /** By what `exchange` and `send` multiply the bytes that they have taken in. */
 const TAKEN = 2 ** 24
-/** What `exchange` adds where there is more to be seen to, and where there is ciphertext to be sent. */
-const MORE = 2 ** 46
-const OUTPUT = 2 ** 47
+/** By what `read` and `exchange` multiply what the addon says beside: the bits below. */
+const FLAGS = 2 ** 46
+
+/** Work is being done by another thread. */
+const WORKING = 1
+/** The handshake is done. */
+const SECURE = 1 << 1
+/** There may be events, or more to be read. */
+const MORE = 1 << 2
+/** There is ciphertext to be sent. */
+const OUTPUT = 1 << 3
+/** The deadline has changed. */
+const DEADLINE = 1 << 4
 
 class Engine {
   /**
@@ -51,6 +61,8 @@ class Engine {
   constructor (connection, socket) {
     this.connection = connection
     this.socket = socket
+    /** The connection's number. */
+    this.id = 0
     /** In whose context (AsyncLocalStorage) the socket's listeners are called, whoever made the connection go on. */
     this.resource = new AsyncResource('TLSWRAP')
     this.transport = null
@@ -81,20 +93,28 @@ class Engine {
     this.timer = null
     /** The program's own error, while the core says that a callback has failed. */
     this.kept = undefined
-    this.listener = {
-      // An accepted socket reads in no context at all.
-      onchunk: (chunk, length) => this.resource.runInAsyncScope(this.receive, this, chunk, length),
-      onend: () => this.resource.runInAsyncScope(this.endOfTransport, this),
-      onclose: (error) => this.resource.runInAsyncScope(this.closed, this, error)
-    }
   }
 
   /** Begins; a server waits, a client speaks. */
   start (stream, slot) {
-    this.transport = transportFor(stream, this.listener, slot)
+    this.id = this.connection.id
+    this.transport = transportFor(stream, this, slot)
     this.transport.resume()
-    this.setTimer()
     this.proceed()
+  }
+
+  // ---- what the transport tells; an accepted socket reads in no context at all ----
+
+  onchunk (chunk, length) {
+    return this.resource.runInAsyncScope(this.receive, this, chunk, length)
+  }
+
+  onend () {
+    this.resource.runInAsyncScope(this.endOfTransport, this)
+  }
+
+  onclose (error) {
+    this.resource.runInAsyncScope(this.closed, this, error)
   }
 
   // ---- bytes of the peer ----
@@ -125,20 +145,19 @@ class Engine {
       if (error.native) this.fail(error.native)
       return false
     }
-    const output = result >= OUTPUT
-    if (output) result -= OUTPUT
-    const more = result >= MORE
-    if (more) result -= MORE
+    const flags = Math.floor(result / FLAGS)
+    result -= flags * FLAGS
     const fed = Math.floor(result / TAKEN)
     const count = (result - fed * TAKEN) - 2
     const plaintext = count > 0 ? taken(count) : null
     if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
+    if (flags & DEADLINE) this.setTimer()
     // What came before the data is told before it.
-    if (more) this.dispatch()
+    if (flags & MORE) this.dispatch()
     if (plaintext !== null && !this.disposed) this.deliver(plaintext)
     // A record that is not whole yet, or no data: what else there may be is seen to by the loop.
-    if (count <= 0 || more || this.rest !== null) this.step()
-    else if (output && !this.disposed) this.transmit()
+    if (count <= 0 || flags & MORE || this.rest !== null) this.step()
+    else if (flags & OUTPUT && !this.disposed) this.transmit()
     return this.rest === null && this.wantsMore()
   }
 
@@ -176,10 +195,12 @@ class Engine {
     if (this.isOpen) return this.step()
     if (this.queued) return
     this.queued = true
-    takeTurn(() => {
-      this.queued = false
-      this.goOn()
-    })
+    takeTurn(this.turn, this, undefined, this.resource)
+  }
+
+  turn () {
+    this.queued = false
+    this.goOn()
   }
 
   goOn () {
@@ -192,22 +213,25 @@ class Engine {
   step () {
     if (this.working || this.disposed) return
     for (;;) {
-      if (startWork(this.connection, this)) {
+      const flags = this.connection.goOn()
+      if (flags & WORKING) {
         this.working = true
-        return
+        return awaitWork(this.id, this)
       }
-      const moved = this.dispatch()
+      if (flags & DEADLINE) this.setTimer()
+      if (flags & SECURE) this.secure()
+      const moved = flags & MORE && !this.disposed ? this.dispatch() : false
       if (this.disposed || this.working) return
-      const read = this.read()
+      const asks = this.wanted && !this.ended && !this.failed && this.isOpen
+      const read = asks && this.read()
       if (this.disposed) return
       const more = this.rest !== null && this.offerMore()
       // What the peer's bytes have led to, tickets and the program's answer, goes out in one piece.
-      this.transmit()
-      if (!moved && !read && !more) break
+      if (flags & (OUTPUT | SECURE) || asks || moved || more) this.transmit()
+      if (!(flags & SECURE || moved || read || more)) break
     }
     this.continueWrite()
     if (this.ending !== null) this.endEarly()
-    this.setTimer()
   }
 
   offerMore () {
@@ -239,9 +263,7 @@ class Engine {
 
   tell (event) {
     switch (event.type) {
-      case 'secure':
-        this.isOpen = true
-        return this.call('engineSecure')
+      case 'secure': return this.secure()
       case 'keylog': return this.call('engineKeylog', event.line)
       case 'session': return this.call('engineSession', event.session)
       case 'ocspResponse': return this.call('engineOcspResponse', event.response)
@@ -250,6 +272,11 @@ class Engine {
       case 'trace': return this.call('engineTrace', event.text)
       case 'failed': return this.fail(event.error)
     }
+  }
+
+  secure () {
+    this.isOpen = true
+    this.call('engineSecure')
   }
 
   /** Calls a method of the socket, whose listeners may throw. */
@@ -287,36 +314,32 @@ class Engine {
 
   // ---- plaintext ----
 
+  /** Reads as long as there is something, and it is wanted; whether there was, or is something to be told. */
   read () {
-    if (!this.wanted || this.ended || this.failed || !this.isOpen) return false
     let any = false
-    while (this.wanted && !this.disposed) {
-      const count = this.readOnce()
-      if (count <= 0) {
-        if (count < 0) this.endOfPlaintext(count === -2)
-        break
-      }
-      any = true
-    }
+    while (this.wanted && !this.disposed && this.readOnce()) any = true
     return any
   }
 
   readOnce () {
     makeRoom()
-    let count
+    let result
     try {
-      count = this.connection.read(slab, slabStart)
+      result = this.connection.read(slab, slabStart)
     } catch (error) {
       if (error.native) this.fail(error.native)
-      return 0
+      return false
     }
-    if (count <= 0) return count
-    const plaintext = taken(count)
+    const flags = Math.floor(result / FLAGS)
+    const count = result - flags * FLAGS - 2
+    const plaintext = count > 0 ? taken(count) : null
+    if (flags & DEADLINE) this.setTimer()
     // What came before the data is told before it.
-    this.dispatch()
-    if (this.disposed) return 0
-    this.deliver(plaintext)
-    return count
+    if (flags & MORE) this.dispatch()
+    if (this.disposed) return false
+    if (plaintext !== null) this.deliver(plaintext)
+    else if (count < 0) this.endOfPlaintext(count === -2)
+    return plaintext !== null
   }
 
   deliver (plaintext) {
@@ -372,17 +395,22 @@ class Engine {
 
   /** Encrypts and sends what the connection takes at once; whether there is more to be sent right away. */
   sendSome (write) {
-    const ciphertext = write.chunks.length === 1 ? this.encrypt(write) : this.encryptMany(write)
+    const { transport } = this
+    const target = transport.buffer()
+    const length = write.chunks.length === 1 ? this.encrypt(write, target) : this.encryptMany(write, target)
     if (write.index === write.chunks.length) {
       this.pendingWrite = null
-      this.pass(ciphertext, write.done)
+      transport.send(target, length, write.done)
       return false
     }
     // Nothing could be taken: a renegotiation has to be over first.
-    if (ciphertext === null) return false
+    if (length === 0) {
+      transport.send(target, 0)
+      return false
+    }
     this.sending = true
     let isNow = true
-    this.pass(ciphertext, () => {
+    transport.send(target, length, () => {
       this.sending = false
       if (isNow || this.disposed) return
       this.socket.engineTraffic()
@@ -392,18 +420,16 @@ class Engine {
     return !this.sending && !this.disposed
   }
 
-  /** The ciphertext of a single chunk, or of as much of it as goes; null: none. */
-  encrypt (write) {
-    const { transport, connection } = this
-    const target = transport.buffer()
-    const result = connection.send(write.chunks[0], write.start, target)
+  /** The length of the ciphertext of a single chunk, or of as much of it as goes. */
+  encrypt (write, target) {
+    const result = this.connection.send(write.chunks[0], write.start, target)
     const fed = Math.floor(result / TAKEN)
     write.start += fed
     if (write.start === write.chunks[0].length) write.index = 1
-    return transport.filled(target, result - fed * TAKEN)
+    return result - fed * TAKEN
   }
 
-  encryptMany (write) {
+  encryptMany (write, target) {
     while (write.index < write.chunks.length) {
       const chunk = write.chunks[write.index]
       const fed = this.connection.write(chunk, write.start, chunk.length)
@@ -414,30 +440,23 @@ class Engine {
         write.start = 0
       }
     }
-    return this.ciphertext()
-  }
-
-  /** What there is to be sent, or null. */
-  ciphertext () {
-    if (this.working || !this.transport) return null
-    const target = this.transport.buffer()
-    return this.transport.filled(target, this.connection.transmitInto(target))
-  }
-
-  pass (ciphertext, done) {
-    if (ciphertext !== null) this.transport.write(ciphertext, done)
-    else if (done) process.nextTick(done)
+    return this.connection.transmitInto(target)
   }
 
   /** Sends all that there is. */
   transmit (done) {
-    for (let ciphertext = this.ciphertext(); ciphertext !== null;) {
-      const next = ciphertext.length < BUFFER_SIZE ? null : this.ciphertext()
-      this.transport.write(ciphertext, next === null ? done : undefined)
-      if (next === null) return
-      ciphertext = next
+    const { transport } = this
+    if (!transport || this.working) {
+      if (done) process.nextTick(done)
+      return
     }
-    if (done) process.nextTick(done)
+    for (;;) {
+      const target = transport.buffer()
+      const length = this.connection.transmitInto(target)
+      const isLast = length < target.length
+      transport.send(target, length, isLast ? done : undefined)
+      if (isLast) return
+    }
   }
 
   /** Says goodbye, and ends this side of the transport. */
@@ -479,6 +498,7 @@ class Engine {
     this.timer = null
     if (this.disposed) return
     this.connection.timeout()
+    this.setTimer()
     this.proceed()
   }
 

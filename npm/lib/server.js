@@ -85,7 +85,7 @@ function checked (options) {
 
 /** A connection has come in, or was handed over: any Duplex. */
 function onConnection (stream) {
-  if (takeTurn(() => serve(this, stream))) return
+  if (takeTurn(serve, this, stream)) return
   // Until it is its turn nobody else hears of its errors.
   stream.on('error', () => {})
 }
@@ -117,8 +117,9 @@ function socketOptions (server) {
   }
 }
 
-function serve (server, stream) {
-  const socket = new TLSSocket(stream, socketOptions(server))
+/** @this {any} the server */
+function serve (stream) {
+  const socket = new TLSSocket(stream, socketOptions(this))
   socket[kErrorEmitted] = false
   socket._closeAfterHandlingError = true
   socket.on('secure', onSecure)
@@ -126,7 +127,7 @@ function serve (server, stream) {
   socket.on('_tlsError', onError)
   // As in Node.js, no client can end a process by leaving: what a program does not listen for is not thrown.
   socket.on('error', onError)
-  if (server.listenerCount('keylog') > 0) socket.on('keylog', onKeylog)
+  if (this.listenerCount('keylog') > 0) socket.on('keylog', onKeylog)
 }
 
 function onKeylog (line) {

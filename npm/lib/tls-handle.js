@@ -9,14 +9,16 @@ const { standIn } = require('./stream-socket')
 const { kNative } = require('./symbols')
 
 class TLSHandle {
+  // Not for whoever prints a handle.
+  #socket
+
   /**
    * @param {any} stream the transport, or null where there has been none
    * @param {any} [socket] whose handle it is
    */
   constructor (stream, socket) {
     this.stream = stream
-    // Not for whoever prints a handle.
-    Object.defineProperty(this, 'socket', { value: socket })
+    this.#socket = socket
     this.reading = false
     /** Plaintext. */
     this.bytesRead = 0
@@ -38,7 +40,7 @@ class TLSHandle {
 
   /** What there is against the peer's certificate, or null: `mysql` asks for it after 'secure'. */
   verifyError () {
-    const objection = /** @type {any} */ (this).socket?.[kNative]?.authorizationError()
+    const objection = this.#socket?.[kNative]?.authorizationError()
     return objection ? fromNative(objection) : null
   }
 

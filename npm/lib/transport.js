@@ -25,8 +25,8 @@ const BUFFERS = 16
 /** Buffers that the system has taken everything from. @type {Buffer[]} */
 const buffers = []
 
-function giveBack (ciphertext) {
-  if (buffers.length < BUFFERS) buffers.push(Buffer.from(ciphertext.buffer))
+function giveBack (buffer) {
+  if (buffers.length < BUFFERS) buffers.push(buffer)
 }
 
 let stage = null
@@ -88,27 +88,23 @@ class StreamTransport {
     return this.isSocket ? buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_SIZE) : staging()
   }
 
-  /** The first bytes of what `buffer` has given, which have been filled, for `write`; null where there are none. */
-  filled (buffer, length) {
-    if (!this.isSocket) return length > 0 ? Buffer.from(buffer.subarray(0, length)) : null
-    if (length > 0) return buffer.subarray(0, length)
-    giveBack(buffer)
-    return null
-  }
-
   /**
-   * @param {Buffer} ciphertext
+   * Sends the first bytes of what `buffer` has given, and takes that back.
+   * @param {Buffer} buffer
+   * @param {number} length
    * @param {(error?: Error | null) => void} [done]
    */
-  write (ciphertext, done) {
-    const { stream } = this
-    if (stream.destroyed || stream.writableEnded) {
-      if (done) process.nextTick(done, this.error)
+  send (buffer, length, done) {
+    const { stream, isSocket } = this
+    if (length === 0 || stream.destroyed || stream.writableEnded) {
+      if (isSocket) giveBack(buffer)
+      if (done) process.nextTick(done, length === 0 ? undefined : this.error)
       return
     }
-    if (!this.isSocket) return stream.write(ciphertext, done)
+    const ciphertext = buffer.subarray(0, length)
+    if (!isSocket) return stream.write(Buffer.from(ciphertext), done)
     const written = (error) => {
-      giveBack(ciphertext)
+      giveBack(buffer)
       done?.(error)
     }
     // Nobody else writes to a socket below; past its queue the way is shorter.
@@ -156,6 +152,15 @@ function sharedBuffer () {
   return shared
 }
 
+/** By what a net.Socket keeps the option `onread`, once one has been seen: two symbols, or null where there are none. */
+let keysOfOnread
+
+function findKeysOfOnread (stream) {
+  const symbols = Object.getOwnPropertySymbols(stream)
+  const keys = ['kBuffer', 'kBufferCb'].map((name) => symbols.find(({ description }) => description === name))
+  return keys.includes(undefined) ? null : keys
+}
+
 /**
  * Has an accepted socket read into the shared buffer too, where this Node.js keeps the option for that as we know it;
  * otherwise undefined, and the socket's `data` events serve.
@@ -163,10 +168,10 @@ function sharedBuffer () {
 function readIntoShared (stream) {
   const handle = stream._handle
   if (stream.constructor !== net.Socket || typeof handle?.useUserBuffer !== 'function') return undefined
-  const symbols = Object.getOwnPropertySymbols(stream)
-  const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) => symbols.find(({ description }) => description === name))
-  if (!buffer || !callback) return undefined
+  keysOfOnread ??= findKeysOfOnread(stream)
+  if (keysOfOnread === null || !(keysOfOnread[0] in stream)) return undefined
   const { slot, onread } = readInto()
+  const [buffer, callback] = keysOfOnread
   stream[buffer] = onread.buffer
   stream[callback] = onread.callback
   handle.useUserBuffer(onread.buffer)
@@ -206,4 +211,4 @@ function isDuplex (value) {
     (typeof value?.write === 'function' && typeof value?.on === 'function' && typeof value?.pause === 'function')
 }
 
-module.exports = { BUFFER_SIZE, isDuplex, isUnconnected, readInto, readIntoShared, transportFor }
+module.exports = { isDuplex, isUnconnected, readInto, readIntoShared, transportFor }

@@ -9,7 +9,12 @@ const { performance } = require('node:perf_hooks')
 /** What handshakes may have of one round of the event loop, in milliseconds. */
 const SHARE = 1
 
-/** @type {(() => void)[]} */
+/**
+ * A part of a connection's work, in the context (AsyncLocalStorage) of that connection.
+ * @typedef {{ task: (subject: any) => void, owner: any, subject: any, resource: AsyncResource }} Turn
+ */
+
+/** @type {Turn[]} */
 let waiting = []
 let first = 0
 /** When this round's share is over; 0: nothing has had any yet. */
@@ -27,27 +32,30 @@ function hasTime () {
 function nextRound () {
   over = 0
   while (first < waiting.length && hasTime()) {
-    const task = waiting[first++]
+    const { task, owner, subject, resource } = waiting[first++]
     if (first === waiting.length) {
       waiting = []
       first = 0
     }
-    task()
+    resource.runInAsyncScope(task, owner, subject)
   }
 }
 
 /**
- * Does the task now, or in a later round of the event loop; tasks keep their order.
- * @param {() => void} task
+ * Has the task done now, or in a later round of the event loop; tasks keep their order. `resource` is the present context
+ * where it is left out.
+ * @param {(subject: any) => void} task
+ * @param {any} owner what `this` is in it
+ * @param {any} [subject]
+ * @param {AsyncResource} [resource]
  * @returns {boolean} whether it was done now
  */
-function takeTurn (task) {
+function takeTurn (task, owner, subject, resource) {
   if (first < waiting.length || !hasTime()) {
-    // It is done in the context of its own connection, not in that of the one before it.
-    waiting.push(AsyncResource.bind(task))
+    waiting.push({ task, owner, subject, resource: resource ?? new AsyncResource('TLSTURN') })
     return false
   }
-  task()
+  task.call(owner, subject)
   return true
 }
 

@@ -31,14 +31,10 @@ function begin () {
 const { waiting, keeper } = native[kWork] ?? process[kWork] ?? begin()
 for (const holder of [native, process]) Object.defineProperty(holder, kWork, { value: { waiting, keeper }, configurable: true })
 
-/**
- * Has the step done elsewhere that is due, if there is one; whether that is so. `done` is told afterwards.
- */
-function startWork (connection, done) {
-  if (!connection.startWork()) return false
+/** A step of this connection is being done elsewhere; `done` is told afterwards. */
+function awaitWork (id, done) {
   if (waiting.size === 0) keeper.ref()
-  waiting.set(connection.id, done)
-  return true
+  waiting.set(id, done)
 }
 
-module.exports = { startWork }
+module.exports = { awaitWork }

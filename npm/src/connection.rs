@@ -7,7 +7,8 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
 use napi_derive::napi;
 use nodetls_proto::{
-    Connection, EphemeralKey, KeyUpdateRequest, PskAnswer, Read, RenegotiateOptions, SecretBytes,
+    Connection, EphemeralKey, Error, Event, KeyUpdateRequest, PskAnswer, Read, RenegotiateOptions,
+    SecretBytes,
 };
 
 use crate::context::{NativeContext, client_authentication};
@@ -24,6 +25,20 @@ const BLOCKED: i32 = 0;
 const CLOSED: i32 = -1;
 /// The transport has ended without a goodbye.
 const TRUNCATED: i32 = -2;
+
+/// What JavaScript is told of a connection beside the result of a call, as bits.
+mod flag {
+    /// Work is being done on another thread; it will be told when it is done.
+    pub(super) const WORKING: u32 = 1;
+    /// The handshake is done: the event of that name, without an object for it.
+    pub(super) const SECURE: u32 = 1 << 1;
+    /// There may be something for `poll`, or to be read.
+    pub(super) const MORE: u32 = 1 << 2;
+    /// There is something for `transmitInto`.
+    pub(super) const OUTPUT: u32 = 1 << 3;
+    /// `deadline` gives something else than the last time.
+    pub(super) const DEADLINE: u32 = 1 << 4;
+}
 
 /// What a connection and the threads share.
 pub(crate) struct Shared {
@@ -72,6 +87,9 @@ pub struct NativeEphemeralKey {
 pub struct NativeConnection {
     shared: Arc<Shared>,
     open: Option<Open>,
+    /// The next event, where it had to be looked at.
+    next_event: Option<Event>,
+    told_deadline: Option<Instant>,
 }
 
 #[napi]
@@ -108,7 +126,7 @@ impl NativeConnection {
             working: AtomicBool::new(false),
             disposed: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), open: None }
+        Self { shared: Arc::new(shared), open: None, next_event: None, told_deadline: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -119,6 +137,7 @@ impl NativeConnection {
     #[napi]
     pub fn dispose(&mut self) {
         self.open = None;
+        self.next_event = None;
         self.shared.disposed.store(true, Ordering::SeqCst);
         self.shared.free_if_disposed();
     }
@@ -158,16 +177,39 @@ impl NativeConnection {
 
     /// Milliseconds until the deadline; -1 where there is none.
     #[napi]
-    pub fn deadline(&self) -> f64 {
+    pub fn deadline(&mut self) -> f64 {
         let deadline = self.lock().poll_timeout();
+        self.told_deadline = deadline;
         deadline.map_or(-1.0, |at| at.saturating_duration_since(Instant::now()).as_secs_f64() * 1000.0)
     }
 
     // ---- work ----
 
-    /// Has the heavy step that is due, if any, done on another thread; whether that is so. It is told when it is done.
+    /// Goes on as far as it can: has the heavy step that is due done on another thread, or else does what there is. What there
+    /// is to be done then, as bits (see `flag`).
     #[napi]
-    pub fn start_work(&self) -> bool {
+    pub fn go_on(&mut self) -> u32 {
+        if self.start_work() {
+            return flag::WORKING;
+        }
+        let mut connection = lock(&self.shared.connection);
+        let mut flags = 0;
+        if self.next_event.is_none() {
+            match connection.poll_event() {
+                Some(Event::Secure) => flags |= flag::SECURE,
+                other => self.next_event = other,
+            }
+        }
+        let has_more = self.next_event.is_some() || connection.has_events();
+        flags | with(has_more, flag::MORE) | self.output_and_deadline(&connection)
+    }
+
+    fn output_and_deadline(&self, connection: &Connection) -> u32 {
+        with(connection.poll_transmit().is_some(), flag::OUTPUT)
+            | with(connection.poll_timeout() != self.told_deadline, flag::DEADLINE)
+    }
+
+    fn start_work(&self) -> bool {
         if self.is_working() {
             return true;
         }
@@ -189,7 +231,7 @@ impl NativeConnection {
         }
         let mut events = Vec::new();
         loop {
-            let Some(event) = self.lock().poll_event() else { break };
+            let Some(event) = self.next_event.take().or_else(|| self.lock().poll_event()) else { break };
             let (object, open) = event::describe(env, event)?;
             if open.is_some() {
                 self.open = open;
@@ -199,53 +241,41 @@ impl NativeConnection {
         Ok((!events.is_empty()).then_some(events))
     }
 
-    /// Reads into the target from `start` on, as many records as there are and fit. The bytes read; 0: nothing now; -1: the peer
-    /// has said goodbye; -2: the transport has ended without one.
+    /// Reads into the target from `start` on, as many records as there are and fit. The result's low part (up to 2^24) is the
+    /// number of bytes plus 2 (2: nothing now; 1: the peer has said goodbye; 0: the transport has ended without one), the
+    /// part above 2^46 are bits (see `flag`).
     #[napi]
-    pub fn read(&self, env: Env, mut target: BufferSlice<'_>, start: u32) -> Result<i32> {
-        let Some(mut room) = target.get_mut(start as usize..) else {
-            return Err(refused("start is beyond the end"));
-        };
-        let (mut connection, mut total) = (self.lock(), 0_i32);
-        while !room.is_empty() {
-            let end = match connection.read_plaintext(&mut *room) {
-                Ok(Read::Plaintext(count)) if count > 0 => {
-                    room = room.get_mut(count..).unwrap_or_default();
-                    total = total.saturating_add(i32::try_from(count).unwrap_or(i32::MAX));
-                    continue;
-                }
-                Ok(Read::Plaintext(_) | Read::Blocked) => BLOCKED,
-                Ok(Read::Closed) => CLOSED,
-                Ok(Read::Truncated) => TRUNCATED,
-                // What came before is delivered first; the error stays where it is.
-                Err(_) if total > 0 => BLOCKED,
-                Err(error) => return Err(thrown(&env, &error)),
-            };
-            return Ok(if total > 0 { total } else { end });
-        }
-        Ok(total)
+    pub fn read(&self, env: Env, mut target: BufferSlice<'_>, start: u32) -> Result<f64> {
+        self.read_from(&env, &[], &mut target, start)
     }
 
-    /// As `receive`, and then `read`, in one call. The result's low part is what `read` gives plus 2, the part above it (times
-    /// 2^24) what was taken in. Then come two flags: 2^46 where there is
-    /// more to be seen to (events, bytes that wait to be read, a renegotiation), and 2^47 where ciphertext is to be sent.
+    /// As `receive`, and then `read`, in one call. Between the two parts of `read`'s result there is what was taken in,
+    /// times 2^24.
     #[napi]
     pub fn exchange(
         &self,
         env: Env,
         source: BufferSlice<'_>,
         end: u32,
-        target: BufferSlice<'_>,
+        mut target: BufferSlice<'_>,
         start: u32,
     ) -> Result<f64> {
-        let taken = self.receive(source, 0, end)?;
-        let read = self.read(env, target, start)?;
-        let connection = self.lock();
-        let flag = |is_set: bool, value: u64| if is_set { value as f64 } else { 0.0 };
-        let has_more = connection.has_received() || connection.has_events() || connection.waits_for_answer();
-        let more = flag(has_more, 1 << 46);
-        let output = flag(connection.poll_transmit().is_some(), 1 << 47);
-        Ok(f64::from(taken) * 16_777_216.0 + f64::from(read + 2) + more + output)
+        self.read_from(&env, part(&source, 0, end)?, &mut target, start)
+    }
+
+    fn read_from(&self, env: &Env, mut source: &[u8], target: &mut [u8], start: u32) -> Result<f64> {
+        let Some(room) = target.get_mut(start as usize..) else {
+            return Err(refused("start is beyond the end"));
+        };
+        let (mut connection, given) = (self.lock(), source.len());
+        let read = read_records(&mut connection, &mut source, room).map_err(|error| thrown(env, &error))?;
+        let taken = given - source.len() + connection.handle_ciphertext(source);
+        let has_more = self.next_event.is_some()
+            || connection.has_received()
+            || connection.has_events()
+            || connection.waits_for_answer();
+        let flags = with(has_more, flag::MORE) | self.output_and_deadline(&connection);
+        Ok(f64::from(flags) * 2_f64.powi(46) + taken as f64 * 2_f64.powi(24) + f64::from(read + 2))
     }
 
     /// As `write` of as much as can be taken, and then `transmitInto`, in one call. The result's high part (times 2^24) is
@@ -591,6 +621,37 @@ impl NativeConnection {
     pub fn error(&self) -> Option<NativeError> {
         self.lock().error().map(NativeError::from)
     }
+}
+
+/// The flag, if so.
+fn with(is_set: bool, flag: u32) -> u32 {
+    if is_set { flag } else { 0 }
+}
+
+/// Reads as many records as there are and fit: the number of bytes, or why there are none.
+fn read_records(
+    connection: &mut Connection,
+    source: &mut &[u8],
+    mut room: &mut [u8],
+) -> std::result::Result<i32, Error> {
+    let mut total = 0_i32;
+    while !room.is_empty() {
+        let end = match connection.read_plaintext_from(source, &mut *room) {
+            Ok(Read::Plaintext(count)) if count > 0 => {
+                room = room.get_mut(count..).unwrap_or_default();
+                total = total.saturating_add(i32::try_from(count).unwrap_or(i32::MAX));
+                continue;
+            }
+            Ok(Read::Plaintext(_) | Read::Blocked) => BLOCKED,
+            Ok(Read::Closed) => CLOSED,
+            Ok(Read::Truncated) => TRUNCATED,
+            // What came before is delivered first; the error stays where it is.
+            Err(_) if total > 0 => BLOCKED,
+            Err(error) => return Err(error),
+        };
+        return Ok(if total > 0 { total } else { end });
+    }
+    Ok(total)
 }
 
 fn part<'a>(source: &'a BufferSlice<'_>, start: u32, end: u32) -> Result<&'a [u8]> {

@@ -119,8 +119,12 @@ pub(crate) fn start(connection: &Arc<Shared>, done: &Arc<Completions>) -> bool {
     }
     connection.working.store(true, Ordering::SeqCst);
     queue.jobs.push_back(Job { connection: Arc::clone(connection), done: Arc::clone(done) });
+    let is_awaited = queue.idle > 0;
     drop(queue);
-    pool.work.notify_one();
+    // Whoever is not idle looks for the next step by itself; to wake nobody would be a call of the system all the same.
+    if is_awaited {
+        pool.work.notify_one();
+    }
     true
 }
 

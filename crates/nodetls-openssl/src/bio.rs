@@ -88,11 +88,15 @@ unsafe extern "C" fn read(bio: *mut BIO, data: *mut c_char, length: c_int) -> c_
     guard(-1, || {
         let Some(length) = usize::try_from(length).ok().filter(|length| *length > 0) else { return 0 };
         // SAFETY: as in `write`.
-        let input = &mut unsafe { state(bio) }.input;
-        let count = length.min(input.as_slice().len());
+        let State { input, lent, .. } = unsafe { state(bio) };
+        let mut count = length.min(input.as_slice().len());
         // SAFETY: OpenSSL passes its own record buffer with room for `length` bytes, which never overlaps ours.
         unsafe { std::ptr::copy_nonoverlapping(input.as_slice().as_ptr(), data.cast::<u8>(), count) };
         input.consume(count);
+        if count == 0 {
+            // SAFETY: as above; `Ssl::read_from` borrows the bytes while OpenSSL runs.
+            count = unsafe { lent.take(data.cast::<u8>(), length) };
+        }
         // SAFETY: `bio` is the BIO of this call.
         unsafe { openssl_sys::BIO_clear_retry_flags(bio) };
         if count > 0 {

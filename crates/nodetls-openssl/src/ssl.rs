@@ -16,7 +16,7 @@ use crate::context::Engines;
 use crate::external_key::SignRequest;
 use crate::fiber::{Fiber, Run};
 use crate::result::{one, one_long};
-use crate::state::{AlertRecord, OnVerify, State, VerifyReport};
+use crate::state::{AlertRecord, Lent, OnVerify, State, VerifyReport};
 use crate::{
     Certificate, Context, ErrorStack, OcspVerdict, Psk, Session, TicketKeyRing, TrustStore, bio, callbacks,
     sys,
@@ -366,17 +366,26 @@ impl Ssl {
     /// Reads at most one record's worth of plaintext.
     ///
     /// Records without plaintext are processed on the way; [`Progress::WantRead`] means that all that was received
-    /// has been used up.
+    /// has been used up, and all of `source`: bytes that follow upon those, whose front is taken away as far as OpenSSL
+    /// has read it. That is one copy less than to receive them first.
     ///
     /// # Errors
     /// When the connection has failed.
-    pub fn read(&mut self, target: &mut impl BufMut) -> Result<Progress<usize>, ErrorStack> {
+    pub fn read(
+        &mut self,
+        source: &mut &[u8],
+        target: &mut impl BufMut,
+    ) -> Result<Progress<usize>, ErrorStack> {
         let mut count = 0;
         let room = target.chunk_mut();
         let (start, length) = (room.as_mut_ptr(), room.len());
+        self.state_mut().lent = Lent::of(source);
         // SAFETY: OpenSSL only writes to the room, at most its length, and no reference to the state is alive.
         let read =
-            self.run(|ssl| unsafe { openssl_sys::SSL_read_ex(ssl, start.cast(), length, &raw mut count) })?;
+            self.run(|ssl| unsafe { openssl_sys::SSL_read_ex(ssl, start.cast(), length, &raw mut count) });
+        let left = std::mem::take(&mut self.state_mut().lent).len();
+        *source = &source[source.len() - left..];
+        let read = read?;
         if read == Progress::Done(()) {
             // SAFETY: OpenSSL has initialised `count` bytes of the room.
             unsafe { target.advance_mut(count) };

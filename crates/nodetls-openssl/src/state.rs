@@ -60,9 +60,47 @@ pub struct AlertRecord {
     pub description: u8,
 }
 
+/// Bytes that somebody else owns.
+pub(crate) struct Lent {
+    start: *const u8,
+    length: usize,
+}
+
+impl Default for Lent {
+    fn default() -> Self {
+        Self::of(&[])
+    }
+}
+
+impl Lent {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { start: bytes.as_ptr(), length: bytes.len() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Moves as many bytes as there are, at most `room`, to the target; how many.
+    ///
+    /// # Safety
+    /// The bytes must still be borrowed, and the target have that much room elsewhere.
+    pub(crate) unsafe fn take(&mut self, target: *mut u8, room: usize) -> usize {
+        let count = room.min(self.length);
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::copy_nonoverlapping(self.start, target, count) };
+        // SAFETY: the bytes end no earlier.
+        self.start = unsafe { self.start.add(count) };
+        self.length -= count;
+        count
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) input: Ciphertext,
+    /// What OpenSSL may read after that, during one call of it only.
+    pub(crate) lent: Lent,
     pub(crate) output: Output,
     /// Encrypts what OpenSSL writes from now on.
     pub(crate) writer: Option<RecordWriter>,

@@ -24,7 +24,21 @@ impl Connection {
     ///
     /// # Errors
     /// The error that the connection has failed with, each time.
-    pub fn read_plaintext(&mut self, mut target: impl BufMut) -> Result<Read, Error> {
+    pub fn read_plaintext(&mut self, target: impl BufMut) -> Result<Read, Error> {
+        self.read_plaintext_from(&mut &[][..], target)
+    }
+
+    /// As [`Connection::read_plaintext`], where more bytes of the peer are at hand: those that were taken in are used first,
+    /// then `source`, whose front is taken away as far as it is used. A caller offers what is left to
+    /// [`Connection::handle_ciphertext`] in the end. That saves a copy where data streams in.
+    ///
+    /// # Errors
+    /// As for [`Connection::read_plaintext`].
+    pub fn read_plaintext_from(
+        &mut self,
+        source: &mut &[u8],
+        mut target: impl BufMut,
+    ) -> Result<Read, Error> {
         if let Some(read) = self.read_withheld(&mut target) {
             return read;
         }
@@ -43,7 +57,8 @@ impl Connection {
         if !target.has_remaining_mut() {
             return Ok(Read::Plaintext(0));
         }
-        match ssl.read(&mut target) {
+        self.has_input |= !source.is_empty();
+        match ssl.read(source, &mut target) {
             Ok(Progress::Done(count)) => {
                 // Tickets and the like may have stood before the data.
                 self.after_records();

@@ -148,7 +148,7 @@ impl Connection {
         let Phase::Open(ssl) = &mut self.phase else { return false };
         let withheld = &mut self.renegotiation.withheld;
         withheld.data.reserve(MAX_RECORD);
-        let progress = ssl.read(&mut (&mut withheld.data).limit(MAX_RECORD));
+        let progress = ssl.read(&mut &[][..], &mut (&mut withheld.data).limit(MAX_RECORD));
         self.renegotiation.starved = matches!(progress, Ok(Progress::WantRead));
         let suspended = matches!(progress, Ok(Progress::WantVerify));
         let count = match progress {
