@@ -52,6 +52,9 @@ const MORE = 1 << 2
 const OUTPUT = 1 << 3
 /** The deadline has changed. */
 const DEADLINE = 1 << 4
+/** Here: plaintext was delivered, and an event was told. */
+const DELIVERED = 1 << 5
+const TOLD = 1 << 6
 
 class Engine {
   /**
@@ -222,13 +225,12 @@ class Engine {
       if (flags & SECURE) this.secure()
       const moved = flags & MORE && !this.disposed ? this.dispatch() : false
       if (this.disposed || this.working) return
-      const asks = this.wanted && !this.ended && !this.failed && this.isOpen
-      const read = asks && this.read()
+      const read = this.read()
       if (this.disposed) return
       const more = this.rest !== null && this.offerMore()
       // What the peer's bytes have led to, tickets and the program's answer, goes out in one piece.
-      if (flags & (OUTPUT | SECURE) || asks || moved || more) this.transmit()
-      if (!(flags & SECURE || moved || read || more)) break
+      if ((flags | read) & OUTPUT || moved || more || read & TOLD) this.transmit()
+      if (!moved && !more && !(read & TOLD)) break
     }
     this.continueWrite()
     if (this.ending !== null) this.endEarly()
@@ -314,11 +316,15 @@ class Engine {
 
   // ---- plaintext ----
 
-  /** Reads as long as there is something, and it is wanted; whether there was, or is something to be told. */
+  /** Reads as long as there is something, and it is wanted; bits that say what came of it. */
   read () {
-    let any = false
-    while (this.wanted && !this.disposed && this.readOnce()) any = true
-    return any
+    let all = 0
+    while (this.wanted && !this.ended && !this.failed && this.isOpen && !this.disposed) {
+      const flags = this.readOnce()
+      all |= flags
+      if (!(flags & DELIVERED && flags & MORE)) break
+    }
+    return all
   }
 
   readOnce () {
@@ -328,18 +334,18 @@ class Engine {
       result = this.connection.read(slab, slabStart)
     } catch (error) {
       if (error.native) this.fail(error.native)
-      return false
+      return 0
     }
     const flags = Math.floor(result / FLAGS)
     const count = result - flags * FLAGS - 2
     const plaintext = count > 0 ? taken(count) : null
     if (flags & DEADLINE) this.setTimer()
     // What came before the data is told before it.
-    if (flags & MORE) this.dispatch()
-    if (this.disposed) return false
+    const told = flags & MORE && this.dispatch() ? TOLD : 0
+    if (this.disposed) return flags
     if (plaintext !== null) this.deliver(plaintext)
     else if (count < 0) this.endOfPlaintext(count === -2)
-    return plaintext !== null
+    return flags | told | (plaintext === null ? 0 : DELIVERED)
   }
 
   deliver (plaintext) {

@@ -90,6 +90,8 @@ pub struct NativeConnection {
     /// The next event, where it had to be looked at.
     next_event: Option<Event>,
     told_deadline: Option<Instant>,
+    /// The transport has ended.
+    eof: bool,
 }
 
 #[napi]
@@ -126,7 +128,7 @@ impl NativeConnection {
             working: AtomicBool::new(false),
             disposed: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), open: None, next_event: None, told_deadline: None }
+        Self { shared: Arc::new(shared), open: None, next_event: None, told_deadline: None, eof: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -165,7 +167,8 @@ impl NativeConnection {
 
     /// The transport has ended.
     #[napi]
-    pub fn end_of_stream(&self) {
+    pub fn end_of_stream(&mut self) {
+        self.eof = true;
         self.lock().handle_eof();
     }
 
@@ -195,7 +198,7 @@ impl NativeConnection {
         let mut connection = lock(&self.shared.connection);
         let mut flags = 0;
         if self.next_event.is_none() {
-            match connection.poll_event() {
+            match next_event(&mut connection) {
                 Some(Event::Secure) => flags |= flag::SECURE,
                 other => self.next_event = other,
             }
@@ -223,7 +226,7 @@ impl NativeConnection {
 
     // ---- drain ----
 
-    /// All events that there are; null while work is being done, and where there are none.
+    /// All events that there are but those of alerts; null while work is being done, and where there are none.
     #[napi]
     pub fn poll<'env>(&mut self, env: &'env Env) -> Result<Option<Vec<Object<'env>>>> {
         if self.is_working() {
@@ -231,7 +234,7 @@ impl NativeConnection {
         }
         let mut events = Vec::new();
         loop {
-            let Some(event) = self.next_event.take().or_else(|| self.lock().poll_event()) else { break };
+            let Some(event) = self.next_event.take().or_else(|| next_event(&mut self.lock())) else { break };
             let (object, open) = event::describe(env, event)?;
             if open.is_some() {
                 self.open = open;
@@ -273,7 +276,9 @@ impl NativeConnection {
         let has_more = self.next_event.is_some()
             || connection.has_received()
             || connection.has_events()
-            || connection.waits_for_answer();
+            || connection.waits_for_answer()
+            // The end is read like data.
+            || read > 0 && (self.eof || connection.is_close_notify_received());
         let flags = with(has_more, flag::MORE) | self.output_and_deadline(&connection);
         Ok(f64::from(flags) * 2_f64.powi(46) + taken as f64 * 2_f64.powi(24) + f64::from(read + 2))
     }
@@ -626,6 +631,11 @@ impl NativeConnection {
 /// The flag, if so.
 fn with(is_set: bool, flag: u32) -> u32 {
     if is_set { flag } else { 0 }
+}
+
+/// The next event that JavaScript wants to hear of; alerts come to it as errors and ends.
+fn next_event(connection: &mut Connection) -> Option<Event> {
+    std::iter::from_fn(|| connection.poll_event()).find(|event| !matches!(event, Event::AlertReceived(_)))
 }
 
 /// Reads as many records as there are and fit: the number of bytes, or why there are none.

@@ -25,11 +25,6 @@ pub(crate) fn describe<'env>(env: &'env Env, event: Event) -> Result<(Object<'en
             object.set("response", bytes(env, &response)?)?;
             named(&mut object, "ocspResponse")?
         }
-        Event::AlertReceived(alert) => {
-            object.set("alert", u32::from(alert.0))?;
-            object.set("name", alert.name())?;
-            named(&mut object, "alert")?
-        }
         Event::Trace(text) => {
             object.set("text", text.as_str())?;
             named(&mut object, "trace")?
