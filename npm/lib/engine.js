@@ -260,6 +260,8 @@ class Engine {
       if (!event.question) this.tell(event)
       else if (!isOver) answer(this, event)
     }
+    // A decision that is still open is nobody's any more.
+    if (this.transportEnded && this.rest === null && !this.isOpen && !this.disposed) this.connection.endOfStream()
     return true
   }
 

@@ -330,6 +330,8 @@ prototype.engineEnd = function (truncated) {
   if (this._readableState.ended) return
   this.push(null)
   this.read(0)
+  // Where a listener of 'end' throws, the stream does not go on to end this side.
+  if (!this.allowHalfOpen) setImmediate(() => { if (this.readableEnded && this.writable) this.end() })
 }
 
 prototype.engineSecure = function () {

@@ -7,7 +7,7 @@ const { execFileSync } = require('node:child_process')
 const net = require('node:net')
 const { Duplex, finished } = require('node:stream')
 const { ca, certificate } = require('./fixtures')
-const { assert, inPairings, limited, nodetls, once, secure, serve, tls, withClient } = require('./world')
+const { assert, inPairings, limited, nodetls, once, secure, serve, tls, withClient, withClients } = require('./world')
 
 /** Two streams, each of which reads what is written to the other. */
 function streams (options = {}) {
@@ -226,6 +226,70 @@ inPairings('whoever listens to the socket below does not hear the ciphertext', (
   })
   assert.deepStrictEqual(heard, [])
 }))
+
+/** What a socket that carries a connection hears of it. */
+function overhear (below, told) {
+  below.on('end', () => told.push('below: end')).on('error', () => told.push('below: error')).on('close', () => told.push('below: close'))
+  return below
+}
+
+limited('the socket below hears of nothing before it is closed, however the peer leaves', async () => {
+  // An alert (RFC 8446 §6): fatal, protocol_version.
+  const alert = Buffer.from([21, 3, 3, 0, 2, 2, 70])
+  const ways = { end: (socket) => socket.end(), alert: (socket) => socket.end(alert), reset: (socket) => socket.resetAndDestroy() }
+  for (const [name, leave] of Object.entries(ways)) {
+    const leaving = net.createServer((socket) => socket.once('data', () => leave(socket))).listen(0, '127.0.0.1')
+    await once(leaving, 'listening')
+    const told = await sameStory(async ({ connect, told }) => {
+      const below = overhear(net.connect(leaving.address().port, '127.0.0.1'), told)
+      await gone(listen(connect({ socket: below, host: undefined, port: undefined }), told))
+    })
+    assert.deepStrictEqual(told.slice(-2), ['below: close', 'close true'], name)
+    assert.ok(!told.includes('below: end') && !told.includes('below: error'), name)
+    leaving.close()
+  }
+})
+
+limited('the socket below hears of nothing before it is closed, when a peer ends that has been spoken to', async () => {
+  const told = await sameStory(async ({ connect, port, server, told }) => {
+    server.once('secureConnection', (socket) => socket.end('bye'))
+    const below = overhear(net.connect(port, '127.0.0.1'), told)
+    await gone(listen(connect({ socket: below, host: undefined, port: undefined }), told).resume())
+  })
+  assert.deepStrictEqual(told.slice(-4), ['end', 'finish', 'below: close', 'close false'])
+})
+
+withClients('what was written reaches a peer that has ended its own side meanwhile', async (C) => {
+  const length = 4 * 1024 * 1024
+  let arrived
+  const all = new Promise((resolve) => { arrived = resolve })
+  await serve(nodetls, {}, async (port) => {
+    const below = net.connect(port, '127.0.0.1')
+    await withClient(C, { socket: below, host: undefined }, async (client) => {
+      client.resume().write(Buffer.alloc(length))
+      assert.strictEqual(await all, length)
+    })
+  }, (socket) => {
+    let count = 0
+    socket.end()
+    socket.on('data', (data) => { count += data.length }).on('end', () => arrived(count))
+  })
+})
+
+limited('a client that leaves ends a server\'s decision that is open, whichever comes first', async () => {
+  const [below, far] = streams()
+  tls.connect({ socket: below, servername: 'localhost' }).on('error', () => {})
+  const [hello] = await once(far, 'data')
+  below.destroy()
+  const clients = 30
+  await serve(nodetls, { SNICallback () {} }, async (port, server) => {
+    const codes = []
+    const over = new Promise((resolve) => server.on('tlsClientError', ({ code }) => { if (codes.push(code) === clients) resolve() }))
+    for (let count = 0; count < clients; count++) net.connect(port, '127.0.0.1').resume().end(hello)
+    await over
+    assert.deepStrictEqual(codes, Array(clients).fill('ECONNRESET'))
+  })
+})
 
 limited('a socket that is not connected yet is one that connects', async () => {
   await sameStory(async ({ connect, module, port, told }) => {
