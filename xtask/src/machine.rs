@@ -72,6 +72,10 @@ pub(crate) const SERVERS: &[Need] = &[
     Need::program("redis-server", "redis-server"),
     // Debian keeps each version's programs in a directory of its own.
     Need::succeeds("postgresql", "postgresql", &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"]),
+    // Not on everybody's PATH.
+    Need::succeeds("mariadbd", "mariadb-server-core", &["ls", "/usr/sbin/mariadbd"]),
+    // The program that makes the server's tables, which is in the package above, calls it.
+    Need::program("my_print_defaults", "mariadb-client-core"),
 ];
 
 /// Linking against the system's OpenSSL.

@@ -36,25 +36,47 @@ function find (program) {
   return found || null
 }
 
+/** Whoever speaks TLS in such a process speaks it by this package; `check` fails where nobody did. */
+const UNDER_NODETLS = `
+  const nodetls = require(${JSON.stringify(ROOT)})
+  if (require('node:tls') !== nodetls || require('tls').connect !== nodetls.connect) throw new Error('not under nodetls')
+  let sockets = 0
+  const { TLSSocket } = nodetls
+  const begin = TLSSocket.prototype._begin
+  TLSSocket.prototype._begin = function (...words) { sockets++; return begin.apply(this, words) }
+  const check = () => { if (sockets === 0) throw new Error('no connection of nodetls was made') }`
+
+/** Nothing of this package is in such a process. */
+const UNDER_NODE = `
+  const check = () => { if (Object.keys(require.cache).some((file) => file.startsWith(${JSON.stringify(path.join(ROOT, 'lib'))}))) throw new Error('not under node:tls') }`
+
 /**
  * Runs the function in a process whose `tls` is this package; what it returns. It must not refer to anything outside.
  * @param {(facts: any) => Promise<any>} body
  * @param {any} [facts]
  */
-async function program (body, facts = {}) {
-  const source = `
-    const nodetls = require(${JSON.stringify(ROOT)})
-    if (require('node:tls') !== nodetls || require('tls').connect !== nodetls.connect) throw new Error('not under nodetls')
-    // Whoever speaks TLS here speaks it by this package.
-    let sockets = 0
-    const { TLSSocket } = nodetls
-    const begin = TLSSocket.prototype._begin
-    TLSSocket.prototype._begin = function (...words) { sockets++; return begin.apply(this, words) }
+function program (body, facts) {
+  return run(UNDER_NODETLS, ['--require', REGISTER], body, facts)
+}
+
+/**
+ * `program`, and what it returns must be what the function returns where `tls` is Node.js's own.
+ * @param {(facts: any) => Promise<any>} body
+ * @param {any} [facts]
+ */
+async function alike (body, facts) {
+  const ours = await program(body, facts)
+  assert.deepEqual(ours, await run(UNDER_NODE, [], body, facts))
+  return ours
+}
+
+async function run (prelude, words, body, facts = {}) {
+  const source = `${prelude}
     ;(${body})(${JSON.stringify({ ...facts, ca: String(ca().cert) })}).then((result) => {
-      if (sockets === 0) throw new Error('no connection of nodetls was made')
+      check()
       process.stdout.write(JSON.stringify(result ?? null), () => process.exit(0))
     }).catch((error) => { console.error(error); process.exit(1) })`
-  const child = spawn(process.execPath, ['--require', REGISTER, '-e', source], { cwd: ROOT, env: { ...process.env, NODE_OPTIONS: '' } })
+  const child = spawn(process.execPath, [...words, '-e', source], { cwd: ROOT, env: { ...process.env, NODE_OPTIONS: '' } })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr']) child[name].on('data', (chunk) => { output[name] += chunk })
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT - 5000)
@@ -74,14 +96,14 @@ async function freePort () {
   return port
 }
 
-/** Starts a server, ended with the test, and waits until it accepts connections. */
-async function daemon (t, command, words, port, options = {}) {
+/** Starts a server, ended with the test by the signal, and waits until it accepts connections. */
+async function daemon (t, command, words, port, { signal = 'SIGINT', ...options } = {}) {
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { output += chunk })
   const ended = once(child, 'exit')
   t.after(async () => {
-    child.kill('SIGINT')
+    child.kill(signal)
     await ended
   })
   for (;;) {
@@ -98,4 +120,4 @@ async function daemon (t, command, words, port, options = {}) {
   }
 }
 
-module.exports = { assert, ca, certificate, daemon, find, freePort, fs, limited, missing, once, path, program }
+module.exports = { alike, assert, ca, certificate, daemon, find, freePort, fs, limited, missing, once, path, program }
