@@ -38,27 +38,28 @@ function staging () {
 
 const kTransport = Symbol('transport')
 
-const hidden = (value) => ({ value, writable: true, configurable: true })
-
 /**
  * Methods of a socket that carries a connection: what it reads to its end, be it an error, is told to the connection alone.
  * Node.js's own takes the handle of the socket, which then hears of nothing until it is destroyed; ours would end, break and
  * close by itself before the peer's last words have been understood, and programs (`mysql2`, `pg`) still listen to it.
  */
 const OF_CARRIER = {
-  push: hidden(/** @this {any} */ function push (chunk, encoding) {
+  /** @this {any} */
+  push (chunk, encoding) {
     const transport = this[kTransport]
     // What it had read before it was given to us comes first.
     if (chunk !== null || this.readableLength > 0) return transport.own.push.call(this, chunk, encoding)
     transport.listener.onend()
     return false
-  }),
-  destroy: hidden(/** @this {any} */ function destroy (error, done) {
+  },
+
+  /** @this {any} */
+  destroy (error, done) {
     const transport = this[kTransport]
     if (error?.syscall !== 'read' || transport.closed) return transport.own.destroy.call(this, error, done)
     transport.finish(error)
     return this
-  })
+  }
 }
 
 /** Over any Duplex, net.Socket included. */
@@ -90,8 +91,9 @@ class StreamTransport {
   keepEnds () {
     const { stream } = this
     this.own = { push: stream.push, destroy: stream.destroy }
-    Object.defineProperty(stream, kTransport, hidden(this))
-    for (const name of ['push', 'destroy']) Object.defineProperty(stream, name, OF_CARRIER[name])
+    stream[kTransport] = this
+    stream.push = OF_CARRIER.push
+    stream.destroy = OF_CARRIER.destroy
   }
 
   ondata (chunk) {
