@@ -303,7 +303,7 @@ mod tests {
             client.write(text).unwrap();
             carry(&mut client, &mut server);
             let mut read = Vec::with_capacity(64);
-            assert_eq!(server.read(&mut read).unwrap(), Progress::Done(text.len()));
+            assert_eq!(server.read(&mut &[][..], &mut read).unwrap(), Progress::Done(text.len()));
             assert_eq!(read, text);
             client.update_keys(KeyUpdateRequest::Requested).unwrap();
         }

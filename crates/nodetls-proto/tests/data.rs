@@ -124,6 +124,48 @@ fn what_a_small_buffer_leaves_of_a_record_still_waits_to_be_read() {
     }
 }
 
+/// What was taken in comes first, then what is lent; what is not used is left to the caller, and nothing is lost.
+#[test]
+fn bytes_that_are_lent_follow_upon_those_received() {
+    for variation in Variation::versions() {
+        for piece in [1, 7, 1000, 16 * 1024, 40_000] {
+            let mut pair = World::new(variation).connected();
+            let text = pattern(40_000);
+            assert_eq!(pair.client.connection.write_plaintext(&text).unwrap(), text.len());
+            let sent = sent_by(&mut pair.client.connection);
+            let server = &mut pair.server.connection;
+            let (mut got, mut room) = (Vec::new(), [0; 3000]);
+            for (number, chunk) in sent.chunks(piece).enumerate() {
+                let mut source = chunk;
+                if number % 2 == 1 {
+                    let taken = server.handle_ciphertext(&chunk[..chunk.len() / 2]);
+                    source = &chunk[taken..];
+                }
+                // The reader has enough after a while; the rest is offered as usual.
+                for _ in 0..number % 5 {
+                    let Read::Plaintext(count) =
+                        server.read_plaintext_from(&mut source, &mut room[..]).unwrap()
+                    else {
+                        assert!(source.is_empty());
+                        break;
+                    };
+                    got.extend_from_slice(&room[..count]);
+                }
+                while !source.is_empty() {
+                    let taken = server.handle_ciphertext(source);
+                    source = &source[taken..];
+                    if !source.is_empty() {
+                        got.append(&mut read_all(server).0);
+                    }
+                }
+            }
+            got.append(&mut read_all(server).0);
+            assert!(got == text, "{variation:?}, pieces of {piece}: {} bytes", got.len());
+            assert!(!server.has_received());
+        }
+    }
+}
+
 #[test]
 fn bytes_received_without_a_copy_count_as_received() {
     for variation in Variation::versions() {
