@@ -36,32 +36,6 @@ function staging () {
   return (stage ??= Buffer.allocUnsafeSlow(BUFFER_SIZE))
 }
 
-const kTransport = Symbol('transport')
-
-/**
- * Methods of a socket that carries a connection: what it reads to its end, be it an error, is told to the connection alone.
- * Node.js's own takes the handle of the socket, which then hears of nothing until it is destroyed; ours would end, break and
- * close by itself before the peer's last words have been understood, and programs (`mysql2`, `pg`) still listen to it.
- */
-const OF_CARRIER = {
-  /** @this {any} */
-  push (chunk, encoding) {
-    const transport = this[kTransport]
-    // What it had read before it was given to us comes first.
-    if (chunk !== null || this.readableLength > 0) return transport.own.push.call(this, chunk, encoding)
-    transport.listener.onend()
-    return false
-  },
-
-  /** @this {any} */
-  destroy (error, done) {
-    const transport = this[kTransport]
-    if (error?.syscall !== 'read' || transport.closed) return transport.own.destroy.call(this, error, done)
-    transport.finish(error)
-    return this
-  }
-}
-
 /** Over any Duplex, net.Socket included. */
 class StreamTransport {
   /**
@@ -76,24 +50,36 @@ class StreamTransport {
     this.isSocket = stream.constructor === net.Socket && /** @type {any} */ (stream)._handle instanceof Object
     this.error = null
     this.closed = false
-    this.listeners = {
+    const listeners = {
       data: (chunk) => this.ondata(chunk),
       end: () => listener.onend(),
       // Not every stream closes after an error.
       error: (error) => this.finish(error),
       close: () => this.finish(null)
     }
-    for (const [name, handler] of Object.entries(this.listeners)) stream.on(name, handler)
+    for (const [name, handler] of Object.entries(listeners)) stream.on(name, handler)
     if (this.isSocket) this.keepEnds()
   }
 
-  /** Gives the socket the methods of one that carries a connection. */
+  /**
+   * What the socket reads to its end, be it an error, is told to the connection alone. Node.js's own takes the handle of the
+   * socket, which then hears of nothing until it is destroyed; ours would end, break and close by itself before the peer's
+   * last words have been understood, and programs (`mysql2`, `pg`) still listen to it.
+   */
   keepEnds () {
     const { stream } = this
-    this.own = { push: stream.push, destroy: stream.destroy }
-    stream[kTransport] = this
-    stream.push = OF_CARRIER.push
-    stream.destroy = OF_CARRIER.destroy
+    const { push, destroy } = stream
+    stream.push = (chunk, encoding) => {
+      // What it had read before it was given to us comes first.
+      if (chunk !== null || stream.readableLength > 0) return push.call(stream, chunk, encoding)
+      this.listener.onend()
+      return false
+    }
+    stream.destroy = (error, done) => {
+      if (error?.syscall !== 'read' || this.closed) return destroy.call(stream, error, done)
+      this.finish(error)
+      return stream
+    }
   }
 
   ondata (chunk) {
@@ -157,11 +143,6 @@ class StreamTransport {
   destroy (error) {
     this.stream.destroy(error)
   }
-
-  /** Lets the stream go without touching it. */
-  detach () {
-    for (const [name, handler] of Object.entries(this.listeners)) this.stream.removeListener(name, handler)
-  }
 }
 
 /** How many bytes are read at a time where the buffer is our own. */
@@ -223,11 +204,6 @@ class BufferTransport extends StreamTransport {
 
   take (buffer, length) {
     return this.listener.onchunk(buffer, length)
-  }
-
-  resume () {
-    // A socket with a buffer of its own is started again by reading.
-    if (!this.stream.destroyed) this.stream.resume()
   }
 }
 

@@ -7,8 +7,7 @@ use std::time::Instant;
 use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
 use napi_derive::napi;
 use nodetls_proto::{
-    Connection, EphemeralKey, Error, Event, KeyUpdateRequest, PskAnswer, Read, RenegotiateOptions,
-    SecretBytes,
+    Connection, EphemeralKey, Event, KeyUpdateRequest, PskAnswer, RenegotiateOptions, SecretBytes,
 };
 
 use crate::context::{NativeContext, client_authentication};
@@ -17,28 +16,8 @@ use crate::event::{self, bytes};
 use crate::module::completions;
 use crate::options::{NativeClientOptions, NativeServerConfig};
 use crate::pool::{self, lock};
+use crate::progress::{flag, next_event, read_records, with};
 use crate::question::{self, Answer, Open};
-
-/// Nothing to be read at present.
-const BLOCKED: i32 = 0;
-/// The peer has said goodbye.
-const CLOSED: i32 = -1;
-/// The transport has ended without a goodbye.
-const TRUNCATED: i32 = -2;
-
-/// What JavaScript is told of a connection beside the result of a call, as bits.
-mod flag {
-    /// Work is being done on another thread; it will be told when it is done.
-    pub(super) const WORKING: u32 = 1;
-    /// The handshake is done: the event of that name, without an object for it.
-    pub(super) const SECURE: u32 = 1 << 1;
-    /// There may be something for `poll`, or to be read.
-    pub(super) const MORE: u32 = 1 << 2;
-    /// There is something for `transmitInto`.
-    pub(super) const OUTPUT: u32 = 1 << 3;
-    /// `deadline` gives something else than the last time.
-    pub(super) const DEADLINE: u32 = 1 << 4;
-}
 
 /// What a connection and the threads share.
 pub(crate) struct Shared {
@@ -157,12 +136,6 @@ impl NativeConnection {
     pub fn receive(&self, source: BufferSlice<'_>, start: u32, end: u32) -> Result<u32> {
         let bytes = part(&source, start, end)?;
         Ok(self.lock().handle_ciphertext(bytes) as u32)
-    }
-
-    /// Whether bytes of the peer can be taken in at present.
-    #[napi]
-    pub fn wants_ciphertext(&self) -> bool {
-        self.lock().wants_ciphertext()
     }
 
     /// The transport has ended.
@@ -352,34 +325,10 @@ impl NativeConnection {
         self.lock().send_close_notify();
     }
 
-    /// Gives back the memory of empty buffers.
-    #[napi]
-    pub fn release_buffers(&self) {
-        self.lock().release_buffers();
-    }
-
     /// Whether application data can flow.
     #[napi]
     pub fn is_open(&self) -> bool {
         self.lock().is_open()
-    }
-
-    /// Whether the handshake goes on.
-    #[napi]
-    pub fn is_handshaking(&self) -> bool {
-        self.lock().is_handshaking()
-    }
-
-    /// Whether an answer is waited for.
-    #[napi]
-    pub fn waits_for_answer(&self) -> bool {
-        self.lock().waits_for_answer()
-    }
-
-    /// Whether ciphertext has to be taken before more can be written.
-    #[napi]
-    pub fn is_backlogged(&self) -> bool {
-        self.lock().is_backlogged()
     }
 
     // ---- answers ----
@@ -626,42 +575,6 @@ impl NativeConnection {
     pub fn error(&self) -> Option<NativeError> {
         self.lock().error().map(NativeError::from)
     }
-}
-
-/// The flag, if so.
-fn with(is_set: bool, flag: u32) -> u32 {
-    if is_set { flag } else { 0 }
-}
-
-/// The next event that JavaScript wants to hear of; alerts come to it as errors and ends.
-fn next_event(connection: &mut Connection) -> Option<Event> {
-    std::iter::from_fn(|| connection.poll_event()).find(|event| !matches!(event, Event::AlertReceived(_)))
-}
-
-/// Reads as many records as there are and fit: the number of bytes, or why there are none.
-fn read_records(
-    connection: &mut Connection,
-    source: &mut &[u8],
-    mut room: &mut [u8],
-) -> std::result::Result<i32, Error> {
-    let mut total = 0_i32;
-    while !room.is_empty() {
-        let end = match connection.read_plaintext_from(source, &mut *room) {
-            Ok(Read::Plaintext(count)) if count > 0 => {
-                room = room.get_mut(count..).unwrap_or_default();
-                total = total.saturating_add(i32::try_from(count).unwrap_or(i32::MAX));
-                continue;
-            }
-            Ok(Read::Plaintext(_) | Read::Blocked) => BLOCKED,
-            Ok(Read::Closed) => CLOSED,
-            Ok(Read::Truncated) => TRUNCATED,
-            // What came before is delivered first; the error stays where it is.
-            Err(_) if total > 0 => BLOCKED,
-            Err(error) => return Err(error),
-        };
-        return Ok(if total > 0 { total } else { end });
-    }
-    Ok(total)
 }
 
 fn part<'a>(source: &'a BufferSlice<'_>, start: u32, end: u32) -> Result<&'a [u8]> {

@@ -19,4 +19,5 @@ mod event;
 mod module;
 mod options;
 mod pool;
+mod progress;
 mod question;

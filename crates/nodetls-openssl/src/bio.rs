@@ -94,7 +94,7 @@ unsafe extern "C" fn read(bio: *mut BIO, data: *mut c_char, length: c_int) -> c_
         unsafe { std::ptr::copy_nonoverlapping(input.as_slice().as_ptr(), data.cast::<u8>(), count) };
         input.consume(count);
         if count == 0 {
-            // SAFETY: as above; `Ssl::read_from` borrows the bytes while OpenSSL runs.
+            // SAFETY: as above; `Ssl::read` borrows the bytes while OpenSSL runs.
             count = unsafe { lent.take(data.cast::<u8>(), length) };
         }
         // SAFETY: `bio` is the BIO of this call.

@@ -152,20 +152,7 @@ fn make_key(kind: Kind, properties: &CStr, params: *mut OSSL_PARAM) -> Result<PK
 
 fn load_provider() -> Result<(), ErrorStack> {
     static LOADED: OnceLock<Result<(), ErrorStack>> = OnceLock::new();
-    static BY_OPENSSL: OnceLock<bool> = OnceLock::new();
-    let load = || {
-        let_openssl_go_first()?;
-        provider::load::<ExternalKeys>(&BY_OPENSSL)?;
-        let_openssl_go_first()
-    };
-    LOADED.get_or_init(load).clone()
-}
-
-/// See [`provider::let_openssl_go_first`].
-fn let_openssl_go_first() -> Result<(), ErrorStack> {
-    let names = [Kind::Rsa, Kind::Ec, Kind::Ed25519, Kind::Ed448]
-        .map(|kind| [(Operation::Keys, kind.name()), (Operation::Signature, kind.signature_name())]);
-    provider::let_openssl_go_first(names.as_flattened(), &[None, Some(algorithms::PROPERTIES)])
+    provider::load::<ExternalKeys>(&LOADED)
 }
 
 // ---- the provider's tables ----
@@ -226,9 +213,6 @@ const fn algorithm(name: &'static CStr, functions: *const OSSL_DISPATCH) -> OSSL
 }
 
 struct ExternalKeys;
-
-static PROVIDER: Table<OSSL_DISPATCH, 2> =
-    Table([function(1027, query_operation as *const ()), END_OF_FUNCTIONS]);
 
 const fn key_functions<const KIND: u8>() -> Table<OSSL_DISPATCH, 12> {
     Table([
@@ -294,22 +278,18 @@ static CONTEXT_PARAMS: Table<OSSL_PARAM, 5> = Table([
 impl Provider for ExternalKeys {
     const NAME: &'static CStr = c"nodetls";
 
-    fn functions() -> *const OSSL_DISPATCH {
-        PROVIDER.0.as_ptr()
+    fn algorithms(kind: c_int) -> *const OSSL_ALGORITHM {
+        match kind {
+            provider::KEYMGMT => KEYS.0.as_ptr(),
+            provider::SIGNATURE => SIGNATURES.0.as_ptr(),
+            _ => std::ptr::null(),
+        }
     }
-}
 
-unsafe extern "C" fn query_operation(
-    _: *mut c_void,
-    operation: c_int,
-    no_store: *mut c_int,
-) -> *const OSSL_ALGORITHM {
-    // SAFETY: OpenSSL's own out parameter.
-    unsafe { no_store.write(0) };
-    match operation {
-        provider::KEYMGMT => KEYS.0.as_ptr(),
-        provider::SIGNATURE => SIGNATURES.0.as_ptr(),
-        _ => std::ptr::null(),
+    fn let_openssl_go_first() -> Result<(), ErrorStack> {
+        let names = [Kind::Rsa, Kind::Ec, Kind::Ed25519, Kind::Ed448]
+            .map(|kind| [(Operation::Keys, kind.name()), (Operation::Signature, kind.signature_name())]);
+        provider::find_all(names.as_flattened(), &[None, Some(algorithms::PROPERTIES)])
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use libc::{c_char, c_int, c_uint, c_void};
 use openssl_sys::OSSL_PARAM;
 
-use crate::result::non_null;
+use crate::result::{non_null, one};
 use crate::sys::{OSSL_ALGORITHM, OSSL_DISPATCH, ProviderInit};
 use crate::{ErrorStack, init, sys};
 
@@ -68,24 +68,35 @@ pub(crate) const END_OF_PARAMS: OSSL_PARAM = param(std::ptr::null(), 0);
 /// Takes what a key exports.
 pub(crate) type ExportCallback = unsafe extern "C" fn(params: *const OSSL_PARAM, arg: *mut c_void) -> c_int;
 
-/// A provider: its name, and the table of its functions.
-pub(crate) trait Provider {
+/// A provider: its name, what it offers, and what others must not get from it.
+pub(crate) trait Provider: 'static {
     const NAME: &'static CStr;
-    fn functions() -> *const OSSL_DISPATCH;
+
+    /// The algorithms of a kind, with their end mark; null for none.
+    fn algorithms(kind: c_int) -> *const OSSL_ALGORITHM;
+
+    /// Makes OpenSSL find its own implementations of what this provider offers too, by every query of somebody else.
+    ///
+    /// Among equals OpenSSL takes what it has come to know first, and it remembers for each query, whoever was asked, what
+    /// the first answer was. It forgets that when a provider is loaded. So its own have to come first both before and after
+    /// that, and before anybody can use ours.
+    fn let_openssl_go_first() -> Result<(), ErrorStack>;
 }
 
 /// Makes a provider known to OpenSSL, once a process, besides its default one.
-pub(crate) fn load<P: Provider>(loaded: &OnceLock<bool>) -> Result<(), ErrorStack> {
+pub(crate) fn load<P: Provider>(loaded: &OnceLock<Result<(), ErrorStack>>) -> Result<(), ErrorStack> {
     init();
-    let loaded = *loaded.get_or_init(|| {
+    let load = || {
+        P::let_openssl_go_first()?;
         let (library, name) = (std::ptr::null_mut(), P::NAME.as_ptr());
         let begin: ProviderInit = introduce::<P>;
         // SAFETY: the name is static, and the function has the signature that `provider(7)` gives.
-        let known = unsafe { sys::OSSL_PROVIDER_add_builtin(library, name, Some(begin)) };
+        one(unsafe { sys::OSSL_PROVIDER_add_builtin(library, name, Some(begin)) })?;
         // SAFETY: as above; 1 keeps the default provider, which is only there as long as nobody asks for another.
-        known == 1 && !unsafe { openssl_sys::OSSL_PROVIDER_try_load(library, name, 1) }.is_null()
-    });
-    if loaded { Ok(()) } else { Err(ErrorStack::drain()) }
+        non_null(unsafe { openssl_sys::OSSL_PROVIDER_try_load(library, name, 1) })?;
+        P::let_openssl_go_first()
+    };
+    loaded.get_or_init(load).clone()
 }
 
 /// Something that OpenSSL looks for by its name.
@@ -112,20 +123,31 @@ impl Operation {
     }
 }
 
-/// Among equals OpenSSL takes what it has come to know first, and it remembers for each query, whoever was asked, what the
-/// first answer was. It forgets that when a provider is loaded. Its own implementations have to come first both before and
-/// after that, and before anybody can use ours, or those who have nothing to do with ours would get them.
-pub(crate) fn let_openssl_go_first(
-    names: &[(Operation, &CStr)],
-    properties: &[Option<&CStr>],
-) -> Result<(), ErrorStack> {
-    init();
+/// Has OpenSSL find each of the names, by each of the properties.
+pub(crate) fn find_all(names: &[(Operation, &CStr)], properties: &[Option<&CStr>]) -> Result<(), ErrorStack> {
     for properties in properties {
         for (operation, name) in names {
             operation.fetch(name, *properties)?;
         }
     }
     Ok(())
+}
+
+struct Functions<P>(std::marker::PhantomData<P>);
+
+impl<P: Provider> Functions<P> {
+    const TABLE: &'static Table<OSSL_DISPATCH, 2> =
+        &Table([function(1027, query_operation::<P> as *const ()), END_OF_FUNCTIONS]);
+}
+
+unsafe extern "C" fn query_operation<P: Provider>(
+    _: *mut c_void,
+    kind: c_int,
+    no_store: *mut c_int,
+) -> *const OSSL_ALGORITHM {
+    // SAFETY: OpenSSL's own out parameter.
+    unsafe { no_store.write(0) };
+    P::algorithms(kind)
 }
 
 /// What a provider says when it is loaded.
@@ -136,7 +158,7 @@ unsafe extern "C" fn introduce<P: Provider>(
     context: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: OpenSSL's own out parameters; so for the next.
-    unsafe { out.write(P::functions()) };
+    unsafe { out.write(Functions::<P>::TABLE.0.as_ptr()) };
     // SAFETY: as above. The context is only passed back to the provider, where nobody reads it.
     unsafe { context.write(handle.cast_mut()) };
     1
