@@ -146,7 +146,7 @@ impl Ssl {
     }
 
     /// Corresponds to `SSL_get_peer_tmp_key`.
-    fn peer_temporary_key(&self) -> Option<PKey<Public>> {
+    pub(crate) fn peer_temporary_key(&self) -> Option<PKey<Public>> {
         let mut raw: *mut openssl_sys::EVP_PKEY = std::ptr::null_mut();
         // SAFETY: the SSL is alive; the out parameter is ours.
         let found = unsafe {

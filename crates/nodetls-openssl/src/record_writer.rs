@@ -173,7 +173,7 @@ impl RecordWriter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use openssl::asn1::Asn1Time;
     use openssl::ec::{EcGroup, EcKey};
     use openssl::hash::MessageDigest;
@@ -262,11 +262,18 @@ mod tests {
 
     /// A client and a server that have come to the end of their handshakes, in this version.
     fn connected(version: u16) -> [Ssl; 2] {
+        connected_by(|builder| {
+            builder.set_min_version(version).unwrap();
+            builder.set_max_version(version).unwrap();
+        })
+    }
+
+    /// The same, with a context that has been prepared so.
+    pub(crate) fn connected_by(prepare: impl FnOnce(&mut ContextBuilder)) -> [Ssl; 2] {
         let (certificate, key) = identity();
         let mut builder = ContextBuilder::new().unwrap();
         builder.use_identity(&certificate, &key, &[]).unwrap();
-        builder.set_min_version(version).unwrap();
-        builder.set_max_version(version).unwrap();
+        prepare(&mut builder);
         let context = builder.build();
         let keys: TicketKeyRing = [TicketKey::random(32).unwrap()].into();
         let mut client = Ssl::client(&context).unwrap();

@@ -27,8 +27,16 @@ const LENGTH: usize = 32;
 const BITS: c_int = 253;
 const SECURITY_BITS: c_int = 128;
 
-/// Whether this processor has what graviola asks of one.
+/// The first version of OpenSSL, as it numbers them, that is known to do so: it takes the keys of a group from any provider.
+/// Old ones (3.0) would not know the group at all, since the provider that names it is another.
+const FIRST_OPENSSL: i64 = 0x3060_0000;
+
+/// Whether this OpenSSL can use it, and this processor has what graviola asks of one.
 pub(crate) fn is_available() -> bool {
+    openssl::version::number() >= FIRST_OPENSSL && is_cpu_sufficient()
+}
+
+fn is_cpu_sufficient() -> bool {
     // It takes this one for granted.
     #[cfg(target_arch = "x86_64")]
     let multiplies = std::arch::is_x86_feature_detected!("bmi2");
@@ -444,6 +452,7 @@ mod tests {
 
     use super::*;
     use crate::algorithms;
+    use crate::record_writer::tests::connected_by;
     use crate::result::non_null;
 
     fn bytes(hex: &str) -> [u8; LENGTH] {
@@ -487,7 +496,7 @@ mod tests {
     }
 
     /// Whose a key is.
-    fn provider_of(key: &PKeyRef<Private>) -> &CStr {
+    fn provider_of<T>(key: &PKeyRef<T>) -> &CStr {
         // SAFETY: the key is alive; the provider lives as long as the process.
         let provider = unsafe { sys::EVP_PKEY_get0_provider(key.as_ptr()) };
         // SAFETY: as above.
@@ -583,6 +592,15 @@ mod tests {
         assert_eq!(by_openssl(&own, &theirs).unwrap(), by_openssl(&exported, &theirs).unwrap());
         let zero = PKey::public_key_from_raw_bytes(&[0; LENGTH], Id::X25519).unwrap();
         assert!(by_openssl(&own, &zero).is_none());
+    }
+
+    /// Of the contexts of this crate, without being asked; and the group is there with every OpenSSL.
+    #[test]
+    fn handshakes_use_it_wherever_it_can_be_used() {
+        let expected = if is_available() { c"nodetls_algorithms" } else { c"default" };
+        let [client, _server] = connected_by(|builder| builder.set_groups("X25519").unwrap());
+        let share = client.peer_temporary_key().unwrap();
+        assert_eq!((share.id(), provider_of(&share)), (Id::X25519, expected));
     }
 
     /// Who does not ask for them gets OpenSSL's own.
