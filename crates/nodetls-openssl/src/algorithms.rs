@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use libc::c_int;
 
-use crate::provider::{self, Operation, Provider};
-use crate::sys::OSSL_ALGORITHM;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use crate::x25519;
+use crate::groups;
+use crate::provider::{self, Provider};
+use crate::sys::OSSL_ALGORITHM;
 use crate::{ErrorStack, key_schedule};
 
 /// What a context's algorithms should have where there is a choice; an `SSL_CTX` is made with it.
@@ -33,14 +33,16 @@ impl Provider for Algorithms {
         match kind {
             provider::KDF => key_schedule::KDFS.0.as_ptr(),
             #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-            provider::KEYMGMT if x25519::is_available() => x25519::KEYS.0.as_ptr(),
-            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-            provider::KEYEXCH if x25519::is_available() => x25519::EXCHANGES.0.as_ptr(),
+            _ if groups::are_available() => groups::algorithms(kind),
             _ => std::ptr::null(),
         }
     }
 
     fn let_openssl_go_first() -> Result<(), ErrorStack> {
-        provider::find_all(&[(Operation::Keys, c"X25519"), (Operation::Exchange, c"X25519")], &[None])
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        if groups::are_available() {
+            return groups::let_openssl_go_first();
+        }
+        Ok(())
     }
 }

@@ -23,8 +23,11 @@ mod error;
 mod external_key;
 mod fiber;
 mod form;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod groups;
 mod issuance;
 mod key;
+
 mod key_schedule;
 mod negotiated;
 mod ocsp;
@@ -44,8 +47,6 @@ mod sys;
 mod ticket;
 mod trace;
 mod verify;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod x25519;
 
 pub use buffer::{CIPHERTEXT_CAPACITY, Ciphertext, ReceiveBuffer};
 pub use certificate::{AlternativeName, Certificate, NameAttribute, certificates_from_pem};

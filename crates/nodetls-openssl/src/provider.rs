@@ -17,6 +17,7 @@ pub(crate) const KDF: c_int = 4;
 pub(crate) const KEYMGMT: c_int = 10;
 pub(crate) const KEYEXCH: c_int = 11;
 pub(crate) const SIGNATURE: c_int = 12;
+pub(crate) const KEM: c_int = 14;
 
 /// Parts of a key.
 pub(crate) const SELECT_PRIVATE_KEY: c_int = 0x01;
@@ -104,6 +105,7 @@ pub(crate) fn load<P: Provider>(loaded: &OnceLock<Result<(), ErrorStack>>) -> Re
 pub(crate) enum Operation {
     Keys,
     Exchange,
+    Encapsulation,
     Signature,
 }
 
@@ -112,6 +114,7 @@ impl Operation {
         let (fetch, free): (sys::Fetch, sys::Free) = match self {
             Self::Keys => (sys::EVP_KEYMGMT_fetch, sys::EVP_KEYMGMT_free),
             Self::Exchange => (sys::EVP_KEYEXCH_fetch, sys::EVP_KEYEXCH_free),
+            Self::Encapsulation => (sys::EVP_KEM_fetch, sys::EVP_KEM_free),
             Self::Signature => (sys::EVP_SIGNATURE_fetch, sys::EVP_SIGNATURE_free),
         };
         let properties = properties.map_or(std::ptr::null(), CStr::as_ptr);

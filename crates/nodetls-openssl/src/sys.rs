@@ -74,6 +74,7 @@ pub(crate) struct OtherName {
 }
 
 /// `OSSL_DISPATCH(3)`: a function of a provider by its number.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct OSSL_DISPATCH {
     pub(crate) id: c_int,
@@ -456,6 +457,13 @@ unsafe extern "C" {
         properties: *const c_char,
     ) -> *mut c_void;
     pub(crate) fn EVP_KEYMGMT_free(keys: *mut c_void);
+    /// `EVP_KEM(3)`; so the next.
+    pub(crate) fn EVP_KEM_fetch(
+        library: *mut OSSL_LIB_CTX,
+        name: *const c_char,
+        properties: *const c_char,
+    ) -> *mut c_void;
+    pub(crate) fn EVP_KEM_free(kem: *mut c_void);
     /// `EVP_KEYEXCH(3)`; so the next.
     pub(crate) fn EVP_KEYEXCH_fetch(
         library: *mut OSSL_LIB_CTX,
@@ -491,6 +499,13 @@ unsafe extern "C" {
     pub(crate) fn EVP_PKEY_CTX_set_group_name(
         context: *mut openssl_sys::EVP_PKEY_CTX,
         name: *const c_char,
+    ) -> c_int;
+    /// `EVP_PKEY_set1_encoded_public_key(3)`.
+    #[cfg(test)]
+    pub(crate) fn EVP_PKEY_set1_encoded_public_key(
+        key: *mut EVP_PKEY,
+        share: *const u8,
+        length: size_t,
     ) -> c_int;
     /// `EVP_PKEY_get0_provider` of `EVP_PKEY_set1_RSA(3)`.
     #[cfg(test)]
