@@ -7,7 +7,7 @@ const { AsyncResource } = require('node:async_hooks')
 
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
-const { transportFor } = require('./transport')
+const { StreamTransport } = require('./transport')
 const { afterThisTurn, takeTurn } = require('./turns')
 const { awaitWork } = require('./work')
 
@@ -52,9 +52,11 @@ const MORE = 1 << 2
 const OUTPUT = 1 << 3
 /** The deadline has changed. */
 const DEADLINE = 1 << 4
+/** There is no deadline any more. */
+const ENDLESS = 1 << 5
 /** Here: plaintext was delivered, and an event was told. */
-const DELIVERED = 1 << 5
-const TOLD = 1 << 6
+const DELIVERED = 1 << 6
+const TOLD = 1 << 7
 
 class Engine {
   /**
@@ -101,7 +103,7 @@ class Engine {
   /** Begins; a server waits, a client speaks. */
   start (stream, slot) {
     this.id = this.connection.id
-    this.transport = transportFor(stream, this, slot)
+    this.transport = new StreamTransport(stream, this, slot)
     this.transport.resume()
     this.proceed()
   }
@@ -154,12 +156,14 @@ class Engine {
     const count = (result - fed * TAKEN) - 2
     const plaintext = count > 0 ? taken(count) : null
     if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
-    if (flags & DEADLINE) this.setTimer()
+    if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
     // What came before the data is told before it.
     if (flags & MORE) this.dispatch()
-    if (plaintext !== null && !this.disposed) this.deliver(plaintext)
-    // A record that is not whole yet, or no data: what else there may be is seen to by the loop.
-    if (count <= 0 || flags & MORE || this.rest !== null) this.step()
+    if (this.disposed) return false
+    if (plaintext !== null) this.deliver(plaintext)
+    else if (count < 0) this.endOfPlaintext(count === -2)
+    // What else there may be is seen to by the loop.
+    if (flags & MORE || this.rest !== null) this.step()
     else if (flags & OUTPUT && !this.disposed) this.transmit()
     return this.rest === null && this.wantsMore()
   }
@@ -221,7 +225,7 @@ class Engine {
         this.working = true
         return awaitWork(this.id, this)
       }
-      if (flags & DEADLINE) this.setTimer()
+      if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
       if (flags & SECURE) this.secure()
       const moved = flags & MORE && !this.disposed ? this.dispatch() : false
       if (this.disposed || this.working) return
@@ -341,7 +345,7 @@ class Engine {
     const flags = Math.floor(result / FLAGS)
     const count = result - flags * FLAGS - 2
     const plaintext = count > 0 ? taken(count) : null
-    if (flags & DEADLINE) this.setTimer()
+    if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
     // What came before the data is told before it.
     const told = flags & MORE && this.dispatch() ? TOLD : 0
     if (this.disposed) return flags
@@ -491,8 +495,8 @@ class Engine {
 
   // ---- time ----
 
-  setTimer () {
-    const left = this.connection.deadline()
+  setTimer (flags) {
+    const left = flags & ENDLESS ? -1 : this.connection.deadline()
     if (left < 0) {
       clearTimeout(this.timer)
       this.timer = null
@@ -506,7 +510,7 @@ class Engine {
     this.timer = null
     if (this.disposed) return
     this.connection.timeout()
-    this.setTimer()
+    this.setTimer(DEADLINE)
     this.proceed()
   }
 

@@ -120,7 +120,6 @@ function socketOptions (server) {
 /** @this {any} the server */
 function serve (stream) {
   const socket = new TLSSocket(stream, socketOptions(this))
-  socket[kErrorEmitted] = false
   socket._closeAfterHandlingError = true
   socket.on('secure', onSecure)
   socket.on('close', onClose)
@@ -244,7 +243,7 @@ function contextOptions (server) {
 /** What the addon is told of a connection; the same for all that ask the same questions. Only for `createConnection`. */
 function nativeConfig (socket) {
   const questions = wanted(socket)
-  const name = [this.requestCert, this.rejectUnauthorized, ...questions].join()
+  const name = `${this.requestCert} ${this.rejectUnauthorized} ${questions}`
   const known = this[kConfigs].get(name)
   if (known !== undefined) return known
   const config = native.NativeServerConfig.create(serverOptions({

@@ -34,7 +34,7 @@ function ownCertificate (socket) {
 
 /** Sets something of the connection, and of the one that takes its place before the handshake begins. */
 function set (socket, setting) {
-  if (!socket[kEngine]?.transport) socket[kBeforehand].push(setting)
+  if (!socket[kEngine]?.transport) (socket[kBeforehand] ??= []).push(setting)
   const connection = connectionOf(socket)
   if (connection) setting(connection)
 }

@@ -19,7 +19,7 @@ const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
 const { isDuplex, isUnconnected, readInto, readIntoShared } = require('./transport')
 const {
-  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
+  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
   kPendingSession, kReady, kRenegotiating, kStream, kWaiting
 } = require('./symbols')
 
@@ -81,23 +81,31 @@ function prepare (socket, tlsOptions) {
   socket.authorizationError = null
   socket.server = tlsOptions.server
   socket.ssl = null
-  socket[kConnectOptions] ??= null
-  socket[kNative] = null
-  socket[kEngine] = null
-  socket[kStream] = null
-  socket[kPendingSession] = null
-  socket[kIsVerified] = false
-  socket[kIsWanted] = false
-  socket[kIsStale] = false
-  socket[kIsStapled] = false
-  socket[kRenegotiating] = null
-  socket[kWaiting] = null
-  socket[kEnding] = null
-  socket[kBeforehand] = []
 }
 
 /** @type {any} */
 const prototype = TLSSocket.prototype
+
+/** What a socket knows of itself at first; each property of its own costs time whenever a socket is made. */
+const UNKNOWN = {
+  [kConnectOptions]: null,
+  [kNative]: null,
+  [kEngine]: null,
+  [kStream]: null,
+  [kPendingSession]: null,
+  [kIsVerified]: false,
+  [kIsWanted]: false,
+  [kIsStale]: false,
+  [kIsStapled]: false,
+  [kRenegotiating]: null,
+  [kWaiting]: null,
+  [kEnding]: null,
+  [kBeforehand]: null,
+  [kErrorEmitted]: false
+}
+for (const key of Reflect.ownKeys(UNKNOWN)) {
+  Object.defineProperty(prototype, key, { value: UNKNOWN[key], writable: true, configurable: true })
+}
 
 Object.defineProperties(prototype, {
   encrypted: { value: true, writable: true, enumerable: true, configurable: true },
@@ -180,7 +188,7 @@ prototype._begin = function (slot) {
 
 prototype._makeConnection = function () {
   const connection = this[kNative] = createConnection(this)
-  for (const wish of this[kBeforehand]) wish(connection)
+  for (const wish of this[kBeforehand] ?? []) wish(connection)
   return connection
 }
 

@@ -41,8 +41,9 @@ class StreamTransport {
   /**
    * @param {Duplex} stream
    * @param {Listener} listener
+   * @param {{ transport: StreamTransport | null }} [slot]
    */
-  constructor (stream, listener) {
+  constructor (stream, listener, slot) {
     /** @type {any} */
     this.stream = stream
     this.listener = listener
@@ -50,14 +51,14 @@ class StreamTransport {
     this.isSocket = stream.constructor === net.Socket && /** @type {any} */ (stream)._handle instanceof Object
     this.error = null
     this.closed = false
-    const listeners = {
-      data: (chunk) => this.ondata(chunk),
-      end: () => listener.onend(),
-      // Not every stream closes after an error.
-      error: (error) => this.finish(error),
-      close: () => this.finish(null)
-    }
-    for (const [name, handler] of Object.entries(listeners)) stream.on(name, handler)
+    this.readsIntoBuffer = slot !== undefined
+    if (slot) slot.transport = this
+    // What it had read before it was given to us.
+    if (!slot || stream.readableLength > 0) stream.on('data', (chunk) => this.ondata(chunk))
+    stream.on('end', () => listener.onend())
+    // Not every stream closes after an error.
+    stream.on('error', (error) => this.finish(error))
+    stream.on('close', () => this.finish(null))
     if (this.isSocket) this.keepEnds()
   }
 
@@ -96,7 +97,10 @@ class StreamTransport {
 
   /** Goes on reading. */
   resume () {
-    if (!this.stream.destroyed) this.stream.resume()
+    const { stream } = this
+    // A socket that was accepted reads already.
+    if (stream.destroyed || (this.readsIntoBuffer && stream._handle?.reading && stream.readableLength === 0)) return
+    stream.resume()
   }
 
   /** Stops reading. */
@@ -153,10 +157,11 @@ const READ_SIZE = 64 * 1024
  * `current` holds the transport once there is one.
  */
 function readInto () {
+  /** @type {{ transport: StreamTransport | null }} */
   const slot = { transport: null }
   const onread = {
     buffer: sharedBuffer(),
-    callback: (length, buffer) => slot.transport === null || slot.transport.take(buffer, length)
+    callback: (length, buffer) => slot.transport === null || slot.transport.listener.onchunk(buffer, length)
   }
   return { slot, onread }
 }
@@ -195,23 +200,6 @@ function readIntoShared (stream) {
   return slot
 }
 
-/** Over a net.Socket that was made with the options of `readInto`. */
-class BufferTransport extends StreamTransport {
-  constructor (socket, listener, slot) {
-    super(socket, listener)
-    slot.transport = this
-  }
-
-  take (buffer, length) {
-    return this.listener.onchunk(buffer, length)
-  }
-}
-
-/** The transport that fits a stream. */
-function transportFor (stream, listener, slot) {
-  return slot ? new BufferTransport(stream, listener, slot) : new StreamTransport(stream, listener)
-}
-
 /** Whether a stream is a socket that has no connection yet. */
 function isUnconnected (stream) {
   return !stream.destroyed && (Boolean(stream.connecting) || (stream instanceof net.Socket && stream.pending))
@@ -223,4 +211,4 @@ function isDuplex (value) {
     (typeof value?.write === 'function' && typeof value?.on === 'function' && typeof value?.pause === 'function')
 }
 
-module.exports = { isDuplex, isUnconnected, readInto, readIntoShared, transportFor }
+module.exports = { StreamTransport, isDuplex, isUnconnected, readInto, readIntoShared }

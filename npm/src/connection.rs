@@ -16,7 +16,7 @@ use crate::event::{self, bytes};
 use crate::module::completions;
 use crate::options::{NativeClientOptions, NativeServerConfig};
 use crate::pool::{self, lock};
-use crate::progress::{flag, next_event, read_records, with};
+use crate::progress::{flag, next_event, output_and_deadline, read_records, with};
 use crate::question::{self, Answer, Open};
 
 /// What a connection and the threads share.
@@ -177,12 +177,7 @@ impl NativeConnection {
             }
         }
         let has_more = self.next_event.is_some() || connection.has_events();
-        flags | with(has_more, flag::MORE) | self.output_and_deadline(&connection)
-    }
-
-    fn output_and_deadline(&self, connection: &Connection) -> u32 {
-        with(connection.poll_transmit().is_some(), flag::OUTPUT)
-            | with(connection.poll_timeout() != self.told_deadline, flag::DEADLINE)
+        flags | with(has_more, flag::MORE) | output_and_deadline(&connection, &mut self.told_deadline)
     }
 
     fn start_work(&self) -> bool {
@@ -221,7 +216,7 @@ impl NativeConnection {
     /// number of bytes plus 2 (2: nothing now; 1: the peer has said goodbye; 0: the transport has ended without one), the
     /// part above 2^46 are bits (see `flag`).
     #[napi]
-    pub fn read(&self, env: Env, mut target: BufferSlice<'_>, start: u32) -> Result<f64> {
+    pub fn read(&mut self, env: Env, mut target: BufferSlice<'_>, start: u32) -> Result<f64> {
         self.read_from(&env, &[], &mut target, start)
     }
 
@@ -229,7 +224,7 @@ impl NativeConnection {
     /// times 2^24.
     #[napi]
     pub fn exchange(
-        &self,
+        &mut self,
         env: Env,
         source: BufferSlice<'_>,
         end: u32,
@@ -239,20 +234,21 @@ impl NativeConnection {
         self.read_from(&env, part(&source, 0, end)?, &mut target, start)
     }
 
-    fn read_from(&self, env: &Env, mut source: &[u8], target: &mut [u8], start: u32) -> Result<f64> {
+    fn read_from(&mut self, env: &Env, mut source: &[u8], target: &mut [u8], start: u32) -> Result<f64> {
         let Some(room) = target.get_mut(start as usize..) else {
             return Err(refused("start is beyond the end"));
         };
-        let (mut connection, given) = (self.lock(), source.len());
+        let (mut connection, given) = (lock(&self.shared.connection), source.len());
         let read = read_records(&mut connection, &mut source, room).map_err(|error| thrown(env, &error))?;
         let taken = given - source.len() + connection.handle_ciphertext(source);
+        connection.forget_alerts();
         let has_more = self.next_event.is_some()
             || connection.has_received()
             || connection.has_events()
             || connection.waits_for_answer()
             // The end is read like data.
             || read > 0 && (self.eof || connection.is_close_notify_received());
-        let flags = with(has_more, flag::MORE) | self.output_and_deadline(&connection);
+        let flags = with(has_more, flag::MORE) | output_and_deadline(&connection, &mut self.told_deadline);
         Ok(f64::from(flags) * 2_f64.powi(46) + taken as f64 * 2_f64.powi(24) + f64::from(read + 2))
     }
 

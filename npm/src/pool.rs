@@ -80,6 +80,7 @@ struct Pool {
     queue: Mutex<Queue>,
     work: Condvar,
     limits: Mutex<(usize, usize)>,
+    processors: usize,
 }
 
 fn pool() -> &'static Pool {
@@ -88,12 +89,17 @@ fn pool() -> &'static Pool {
         queue: Mutex::default(),
         work: Condvar::new(),
         limits: Mutex::new((default_workers(), DEFAULT_QUEUE)),
+        processors: processors(),
     })
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn default_workers() -> usize {
     let asked = std::env::var("NODETLS_WORKERS").ok().and_then(|count| count.parse().ok());
-    asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).min(MAX_WORKERS)
+    asked.unwrap_or_else(processors).min(MAX_WORKERS)
 }
 
 /// How many threads there may be (0: all work is done by the caller), and how many steps may wait.
@@ -119,10 +125,12 @@ pub(crate) fn start(connection: &Arc<Shared>, done: &Arc<Completions>) -> bool {
     }
     connection.working.store(true, Ordering::SeqCst);
     queue.jobs.push_back(Job { connection: Arc::clone(connection), done: Arc::clone(done) });
-    let is_awaited = queue.idle > 0;
+    // Whoever is awake looks for the next step by itself, soon. Where they and JavaScript's thread have all processors, to
+    // wake another one for a single step costs more than it gains.
+    let awake = queue.threads.saturating_sub(queue.idle);
+    let is_needed = queue.idle > 0 && (awake + 1 < pool.processors || queue.jobs.len() > awake);
     drop(queue);
-    // Whoever is not idle looks for the next step by itself; to wake nobody would be a call of the system all the same.
-    if is_awaited {
+    if is_needed {
         pool.work.notify_one();
     }
     true

@@ -1,5 +1,7 @@
 //! How far a connection has come: what JavaScript is told of it in a number, and what the core gives to be read.
 
+use std::time::Instant;
+
 use nodetls_proto::{Connection, Error, Event, Read};
 
 /// Nothing to be read at present.
@@ -21,11 +23,26 @@ pub(crate) mod flag {
     pub(crate) const OUTPUT: u32 = 1 << 3;
     /// `deadline` gives something else than the last time.
     pub(crate) const DEADLINE: u32 = 1 << 4;
+    /// There is no deadline any more.
+    pub(crate) const ENDLESS: u32 = 1 << 5;
 }
 
 /// The flag, if so.
 pub(crate) fn with(is_set: bool, flag: u32) -> u32 {
     if is_set { flag } else { 0 }
+}
+
+/// What there is to be sent and waited for; `told`: the deadline that JavaScript knows.
+pub(crate) fn output_and_deadline(connection: &Connection, told: &mut Option<Instant>) -> u32 {
+    let output = with(connection.poll_transmit().is_some(), flag::OUTPUT);
+    let deadline = connection.poll_timeout();
+    if deadline == *told {
+        return output;
+    }
+    if deadline.is_none() {
+        *told = None;
+    }
+    output | with(deadline.is_some(), flag::DEADLINE) | with(deadline.is_none(), flag::ENDLESS)
 }
 
 /// The next event that JavaScript wants to hear of; alerts come to it as errors and ends.

@@ -22,6 +22,9 @@ use crate::error::AlertDescription;
 /// The most bytes that a ClientHello may have after its four-byte header: 65,536.
 pub const MAX_MESSAGE_LENGTH: usize = 65_536;
 
+/// More than most clients send; room for more is made where there are.
+const USUAL_EXTENSIONS: usize = 20;
+
 const CLIENT_HELLO: u8 = 1;
 const TLS_1_2: u16 = 0x0303;
 
@@ -299,7 +302,7 @@ fn read_extensions(body: &mut Reader<'_>) -> Result<Vec<(u16, Range<usize>)>, De
     }
     let mut reader = body.vector(2, "extensions")?;
     body.finish("ClientHello")?;
-    let mut extensions = Vec::new();
+    let mut extensions = Vec::with_capacity(USUAL_EXTENSIONS);
     while !reader.is_empty() {
         let kind = reader.u16("extension_type")?;
         extensions.push((kind, reader.vector(2, "extension_data")?.range));

@@ -280,6 +280,11 @@ impl Connection {
         !self.events.is_empty() || self.has_work() || !self.steps.is_empty()
     }
 
+    /// Drops the events that tell of the peer's alerts, for whoever takes them from errors and ends alone.
+    pub fn forget_alerts(&mut self) {
+        self.events.retain(|event| !matches!(event, Event::AlertReceived(_)));
+    }
+
     /// The next bytes for the peer, all that there are.
     ///
     /// Changes after: [`Connection::poll_event`], [`Connection::read_plaintext`], [`Connection::write_plaintext`],
