@@ -8,7 +8,7 @@ const { AsyncResource } = require('node:async_hooks')
 const { fromNative } = require('./errors')
 const { answer } = require('./questions')
 const { StreamTransport } = require('./transport')
-const { afterThisTurn, takeTurn } = require('./turns')
+const { afterThisTurn, isItsTurn, takeTurn } = require('./turns')
 const { awaitWork } = require('./work')
 
 /** How much plaintext is read at a time. */
@@ -54,20 +54,25 @@ const OUTPUT = 1 << 3
 const DEADLINE = 1 << 4
 /** There is no deadline any more. */
 const ENDLESS = 1 << 5
+/** With SECURE: a protocol was agreed on; the client has asked for a name. */
+const ALPN = 1 << 6
+const SERVERNAME = 1 << 7
+/** By what `receiveAndGoOn` multiplies the bytes that it has taken in. */
+const BITS = 1 << 8
 /** Here: plaintext was delivered, and an event was told. */
-const DELIVERED = 1 << 6
-const TOLD = 1 << 7
+const DELIVERED = 1 << 8
+const TOLD = 1 << 9
 
 class Engine {
   /**
    * @param {any} connection the addon's
    * @param {any} socket whom it tells
+   * @param {boolean} waits for the peer to begin
    */
-  constructor (connection, socket) {
+  constructor (connection, socket, waits) {
     this.connection = connection
+    this.waits = waits
     this.socket = socket
-    /** The connection's number. */
-    this.id = 0
     /** In whose context (AsyncLocalStorage) the socket's listeners are called, whoever made the connection go on. */
     this.resource = new AsyncResource('TLSWRAP')
     this.transport = null
@@ -102,10 +107,11 @@ class Engine {
 
   /** Begins; a server waits, a client speaks. */
   start (stream, slot) {
-    this.id = this.connection.id
     this.transport = new StreamTransport(stream, this, slot)
     this.transport.resume()
-    this.proceed()
+    // It has nothing to do yet but to watch the time.
+    if (this.waits && this.ending === null) this.setTimer(DEADLINE)
+    else this.proceed()
   }
 
   // ---- what the transport tells; an accepted socket reads in no context at all ----
@@ -133,11 +139,20 @@ class Engine {
     }
     this.socket.engineTraffic()
     if (this.isOpen && this.wanted && !this.working) return this.exchange(chunk, length)
-    const fed = this.connection.receive(chunk, 0, length)
-    // The chunk's memory belongs to the transport.
-    if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
-    this.proceed()
+    if (!this.isOpen && !this.queued && !this.working && isItsTurn()) {
+      const result = this.connection.receiveAndGoOn(chunk, length)
+      this.keepRest(chunk, Math.floor(result / BITS), length)
+      this.goOn(result & (BITS - 1))
+    } else {
+      this.keepRest(chunk, this.connection.receive(chunk, 0, length), length)
+      this.proceed()
+    }
     return this.rest === null && this.wantsMore()
+  }
+
+  /** Keeps what has not been taken of a chunk, whose memory belongs to the transport. */
+  keepRest (chunk, fed, length) {
+    if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
   }
 
   /** The way of application data: in and out in one call of the addon. */
@@ -155,7 +170,7 @@ class Engine {
     const fed = Math.floor(result / TAKEN)
     const count = (result - fed * TAKEN) - 2
     const plaintext = count > 0 ? taken(count) : null
-    if (fed < length) this.rest = Buffer.from(chunk.subarray(fed, length))
+    this.keepRest(chunk, fed, length)
     if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
     // What came before the data is told before it.
     if (flags & MORE) this.dispatch()
@@ -210,23 +225,30 @@ class Engine {
     this.goOn()
   }
 
-  goOn () {
-    if (!this.disposed) this.step()
+  /**
+   * Goes as far as it can, and tells then that the transport has closed.
+   * @param {number} [flags] what the connection has said already
+   */
+  goOn (flags) {
+    if (!this.disposed) this.step(flags)
     if (this.closedWith === undefined || this.working || this.disposed || this.failed) return
     this.socket.engineTransportClosed(this.closedWith, this.transportEnded)
   }
 
-  /** Takes everything as far as it goes. */
-  step () {
+  /**
+   * Takes everything as far as it goes.
+   * @param {number} [flags] as for `goOn`
+   */
+  step (flags) {
     if (this.working || this.disposed) return
     for (;;) {
-      const flags = this.connection.goOn()
+      flags ??= this.connection.goOn()
       if (flags & WORKING) {
         this.working = true
-        return awaitWork(this.id, this)
+        return awaitWork(this.connection.id, this)
       }
       if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
-      if (flags & SECURE) this.secure()
+      if (flags & SECURE) this.secure(flags)
       const moved = flags & MORE && !this.disposed ? this.dispatch() : false
       if (this.disposed || this.working) return
       const read = this.read()
@@ -235,6 +257,7 @@ class Engine {
       // What the peer's bytes have led to, tickets and the program's answer, goes out in one piece.
       if ((flags | read) & OUTPUT || moved || more || read & TOLD) this.transmit()
       if (!moved && !more && !(read & TOLD)) break
+      flags = undefined
     }
     this.continueWrite()
     if (this.ending !== null) this.endEarly()
@@ -271,7 +294,7 @@ class Engine {
 
   tell (event) {
     switch (event.type) {
-      case 'secure': return this.secure()
+      case 'secure': return this.secure(ALPN | SERVERNAME)
       case 'keylog': return this.call('engineKeylog', event.line)
       case 'session': return this.call('engineSession', event.session)
       case 'ocspResponse': return this.call('engineOcspResponse', event.response)
@@ -282,9 +305,12 @@ class Engine {
     }
   }
 
-  secure () {
+  /** `flags` say what is worth asking for. */
+  secure (flags) {
     this.isOpen = true
-    this.call('engineSecure')
+    const { connection } = this
+    const alpn = flags & ALPN ? connection.alpnProtocol() : null
+    this.call('engineSecure', alpn, flags & SERVERNAME ? connection.servername() : null)
   }
 
   /** Calls a method of the socket, whose listeners may throw. */
@@ -455,8 +481,8 @@ class Engine {
     return this.connection.transmitInto(target)
   }
 
-  /** Sends all that there is. */
-  transmit (done) {
+  /** Sends all that there is; `closes`: and says goodbye first. */
+  transmit (done, closes = false) {
     const { transport } = this
     if (!transport || this.working) {
       if (done) process.nextTick(done)
@@ -464,7 +490,8 @@ class Engine {
     }
     for (;;) {
       const target = transport.buffer()
-      const length = this.connection.transmitInto(target)
+      const length = closes ? this.connection.sendCloseNotify(target) : this.connection.transmitInto(target)
+      closes = false
       const isLast = length < target.length
       transport.send(target, length, isLast ? done : undefined)
       if (isLast) return
@@ -474,15 +501,15 @@ class Engine {
   /** Says goodbye, and ends this side of the transport. */
   end (done) {
     if (this.disposed) return process.nextTick(done)
-    if (!this.isOpen) {
+    // The worker has it, or it is not the time yet.
+    if (!this.isOpen || this.working) {
       this.ending = done
       return this.transport && this.proceed()
     }
-    this.connection.sendCloseNotify()
     this.transmit((error) => {
       if (error || this.disposed) return done()
       this.transport.end(() => done())
-    })
+    }, true)
   }
 
   /** In the middle of the handshake: what this side has said so far goes out, and then no more. */

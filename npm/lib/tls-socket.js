@@ -19,7 +19,7 @@ const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
 const { isDuplex, isUnconnected, readInto, readIntoShared } = require('./transport')
 const {
-  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
+  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsOwn, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
   kPendingSession, kReady, kRenegotiating, kStream, kWaiting
 } = require('./symbols')
 
@@ -40,7 +40,8 @@ const OF_EVERY_SOCKET = { allowHalfOpen: false, emitClose: false, autoDestroy: t
 function TLSSocket (socket, options) {
   if (!(this instanceof TLSSocket)) return new TLSSocket(socket, options)
   if (socket && !isDuplex(socket)) throw codes.ERR_INVALID_ARG_TYPE('socket', 'stream.Duplex', socket)
-  const tlsOptions = { ...options }
+  // A server makes them anew for each.
+  const tlsOptions = options?.[kIsOwn] ? options : { ...options }
   checkSocketOptions(tlsOptions)
   announceKeyLog()
   this[kConnecting] = false
@@ -172,7 +173,7 @@ prototype._begin = function (slot) {
     return this.destroy(error)
   }
   slot ??= readIntoShared(this[kStream])
-  const engine = new Engine(this[kNative], this)
+  const engine = new Engine(this[kNative], this, Boolean(this._tlsOptions.isServer))
   this[kEngine] = engine
   engine.wanted = this[kIsWanted]
   engine.ending = this[kEnding]
@@ -342,12 +343,10 @@ prototype.engineEnd = function (truncated) {
   if (!this.allowHalfOpen) setImmediate(() => { if (this.readableEnded && this.writable) this.end() })
 }
 
-prototype.engineSecure = function () {
+prototype.engineSecure = function (alpn, servername) {
   if (this.destroyed) return
-  const connection = this[kNative]
-  const alpn = connection.alpnProtocol()
   this.alpnProtocol = alpn === null ? false : alpn.toString('latin1')
-  this.servername = connection.servername() ?? false
+  this.servername = servername ?? false
   this._secureEstablished = true
   if (this._lacksOcspResponse()) this.emit('OCSPResponse', null)
   this.emit('secure')

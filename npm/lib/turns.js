@@ -41,6 +41,11 @@ function nextRound () {
   }
 }
 
+/** Whether a handshake that has something to do may do it now. */
+function isItsTurn () {
+  return first === waiting.length && hasTime()
+}
+
 /**
  * Has the task done now, or in a later round of the event loop; tasks keep their order. `resource` is the present context
  * where it is left out.
@@ -51,7 +56,7 @@ function nextRound () {
  * @returns {boolean} whether it was done now
  */
 function takeTurn (task, owner, subject, resource) {
-  if (first < waiting.length || !hasTime()) {
+  if (!isItsTurn()) {
     waiting.push({ task, owner, subject, resource: resource ?? new AsyncResource('TLSTURN') })
     return false
   }
@@ -68,4 +73,4 @@ function afterThisTurn (action, left = DEPTH) {
   else queueMicrotask(() => process.nextTick(afterThisTurn, action, left - 1))
 }
 
-module.exports = { afterThisTurn, takeTurn }
+module.exports = { afterThisTurn, isItsTurn, takeTurn }

@@ -114,13 +114,13 @@ impl NativeConnection {
         lock(&self.shared.connection)
     }
 
-    /// Frees what the connection holds now. JavaScript's engine knows nothing of its size, and would keep thousands.
+    /// Frees what the connection holds now, or has it freed at once by a thread that is awake. JavaScript's engine knows nothing of its size, and would keep thousands.
     #[napi]
     pub fn dispose(&mut self) {
         self.open = None;
         self.next_event = None;
         self.shared.disposed.store(true, Ordering::SeqCst);
-        self.shared.free_if_disposed();
+        pool::free(&self.shared);
     }
 
     /// Tells this connection from others of the process.
@@ -172,12 +172,23 @@ impl NativeConnection {
         let mut flags = 0;
         if self.next_event.is_none() {
             match next_event(&mut connection) {
-                Some(Event::Secure) => flags |= flag::SECURE,
+                Some(Event::Secure) => {
+                    flags |= flag::SECURE
+                        | with(connection.alpn_protocol().is_some(), flag::ALPN)
+                        | with(connection.server_name().is_some(), flag::SERVERNAME);
+                }
                 other => self.next_event = other,
             }
         }
         let has_more = self.next_event.is_some() || connection.has_events();
         flags | with(has_more, flag::MORE) | output_and_deadline(&connection, &mut self.told_deadline)
+    }
+
+    /// As `receive`, and then `goOn`, in one call: the bits, and what was taken in, times 2^8.
+    #[napi]
+    pub fn receive_and_go_on(&mut self, source: BufferSlice<'_>, end: u32) -> Result<f64> {
+        let taken = self.receive(source, 0, end)?;
+        Ok(f64::from(self.go_on()) + f64::from(taken) * 256.0)
     }
 
     fn start_work(&self) -> bool {
@@ -315,10 +326,11 @@ impl NativeConnection {
         Ok(count as u32)
     }
 
-    /// Says goodbye; nothing can be written any more.
+    /// Says goodbye; nothing can be written any more. Then as `transmitInto`.
     #[napi]
-    pub fn send_close_notify(&self) {
+    pub fn send_close_notify(&self, target: BufferSlice<'_>) -> Result<u32> {
         self.lock().send_close_notify();
+        self.transmit_into(target)
     }
 
     /// Whether application data can flow.

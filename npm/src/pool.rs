@@ -17,6 +17,9 @@ use crate::module::WorkDone;
 /// Steps that wait at most, where nothing else was asked for.
 const DEFAULT_QUEUE: usize = 4096;
 
+/// Connections that wait at most to be freed by a thread.
+const MAX_WASTE: usize = 64;
+
 /// The niceness of the threads, on the scale of `nice`.
 #[cfg(target_os = "linux")]
 const WORKER_NICENESS: i32 = 5;
@@ -28,6 +31,11 @@ const MAX_WORKERS: usize = 256;
 struct Job {
     connection: Arc<Shared>,
     done: Arc<Completions>,
+}
+
+enum Task {
+    Work(Job),
+    Free(Arc<Shared>),
 }
 
 /// Where the connections of one environment are reported.
@@ -72,6 +80,8 @@ impl Completions {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// Connections that nobody needs any more.
+    waste: Vec<Arc<Shared>>,
     idle: usize,
     threads: usize,
 }
@@ -136,6 +146,19 @@ pub(crate) fn start(connection: &Arc<Shared>, done: &Arc<Completions>) -> bool {
     true
 }
 
+/// Frees what a connection holds, which nobody needs any more: by a thread that is awake, where there is one. Threads that
+/// have made a connection free it faster, and nobody waits for it.
+pub(crate) fn free(connection: &Arc<Shared>) {
+    {
+        let mut queue = lock(&pool().queue);
+        if queue.threads > queue.idle && queue.waste.len() < MAX_WASTE {
+            queue.waste.push(Arc::clone(connection));
+            return;
+        }
+    }
+    connection.free_if_disposed();
+}
+
 /// JavaScript's thread goes first where there are fewer processors than threads: it is what everybody waits for.
 #[cfg(target_os = "linux")]
 fn give_way() {
@@ -149,17 +172,26 @@ fn give_way() {}
 fn run(pool: &Pool) {
     give_way();
     loop {
-        let mut queue = lock(&pool.queue);
-        let job = loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                break job;
-            }
-            queue.idle += 1;
-            queue = pool.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            queue.idle -= 1;
-        };
-        drop(queue);
-        work(&job);
+        match next_task(pool) {
+            Task::Work(job) => work(&job),
+            Task::Free(connection) => connection.free_if_disposed(),
+        }
+    }
+}
+
+/// Waits until there is something to do. Whoever works is waited for, and goes first.
+fn next_task(pool: &Pool) -> Task {
+    let mut queue = lock(&pool.queue);
+    loop {
+        if let Some(job) = queue.jobs.pop_front() {
+            return Task::Work(job);
+        }
+        if let Some(connection) = queue.waste.pop() {
+            return Task::Free(connection);
+        }
+        queue.idle += 1;
+        queue = pool.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        queue.idle -= 1;
     }
 }
 

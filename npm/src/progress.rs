@@ -25,6 +25,10 @@ pub(crate) mod flag {
     pub(crate) const DEADLINE: u32 = 1 << 4;
     /// There is no deadline any more.
     pub(crate) const ENDLESS: u32 = 1 << 5;
+    /// With `SECURE`: a protocol was agreed on.
+    pub(crate) const ALPN: u32 = 1 << 6;
+    /// With `SECURE`: the client has asked for a name.
+    pub(crate) const SERVERNAME: u32 = 1 << 7;
 }
 
 /// The flag, if so.
