@@ -28,7 +28,7 @@ const binary = (...parts) => path.join(__dirname, 'node_modules', ...parts)
 const runtimes = {
   node20: { command: binary('node20', 'bin', 'node'), flags: ['--expose-gc'] },
   node26: { command: binary('node26', 'bin', 'node'), flags: ['--expose-gc'] },
-  bun: { command: binary('@oven', 'bun-linux-x64', 'bin', 'bun'), flags: ['run'] },
+  bun: { command: binary('bun', 'bin', 'bun.exe'), flags: ['run'] },
   deno: { command: binary('.bin', 'deno'), flags: ['run', '--allow-all'] }
 }
 
@@ -39,7 +39,11 @@ const implementations = [
   { name: 'tls, Node 26', runtime: 'node26', module: 'tls' },
   { name: 'tls, Bun', runtime: 'bun', module: 'tls' },
   { name: 'tls, Deno', runtime: 'deno', module: 'tls' }
-].filter(({ runtime }) => fs.existsSync(runtimes[runtime].command))
+].filter(({ name, runtime }) => {
+  const isThere = fs.existsSync(runtimes[runtime].command)
+  if (!isThere) console.error(`not measured, since it is not installed here: ${name}`)
+  return isThere
+})
 
 const MIB = 1024 * 1024
 const per = (unit) => (count) => ({ count: Math.max(32, Math.round(count * SCALE / 32) * 32), unit })
