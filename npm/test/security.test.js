@@ -314,6 +314,29 @@ limited('a server that is refused in a renegotiation of its own is an error, and
   }
 })
 
+limited('a renegotiation that a client begins and does not go on with has the time of a handshake', async () => {
+  const raw = new net.Socket()
+  const server = { maxVersion: 'TLSv1.2', handshakeTimeout: 300 }
+  await serve(nodetls, server, async (port, listening) => {
+    const accepted = once(listening, 'secureConnection')
+    await withClient(nodetls, { socket: raw.connect(port, '127.0.0.1') }, async (client) => {
+      await secure(client)
+      const [socket] = await accepted
+      assert.strictEqual(await echo(client, 'before'), 'before')
+      const failed = once(socket, 'error')
+      client.resume().on('error', () => {})
+      // The server gets the hello; what should follow never comes.
+      const { _write: send } = raw
+      let sent = 0
+      raw._write = (chunk, encoding, done) => sent++ === 0 ? send.call(raw, chunk, encoding, done) : done()
+      client.renegotiate({}, () => {})
+      const [error] = await failed
+      assert.strictEqual(error.code, 'ERR_TLS_HANDSHAKE_TIMEOUT')
+      assert.ok(sent > 1, 'the client has answered, in vain')
+    })
+  })
+})
+
 limited('data that follows a failed handshake is never delivered', () => serve(nodetls, {}, async (port, server) => {
   server.on('secureConnection', () => assert.fail('no handshake was done'))
   for (const bytes of [Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.from([22, 3, 1, 0xff, 0xff, 1])]) {
