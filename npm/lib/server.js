@@ -16,7 +16,7 @@ const { codes, connResetException, fromNative } = require('./errors')
 const { wanted } = require('./questions')
 const { SecureContext, createSecureContext } = require('./secure-context')
 const { secureSockets } = require('./server-iterator')
-const { kErrorEmitted, kIsOwn, kNative } = require('./symbols')
+const { kErrorEmitted, kNative } = require('./symbols')
 const { TLSSocket } = require('./tls-socket')
 const { takeTurn } = require('./turns')
 const { validateBuffer, validateFunction, validateNumber, validateObject, validateString } = require('./validators')
@@ -94,7 +94,6 @@ function onConnection (stream) {
 function socketOptions (server) {
   const options = server[kOptions]
   return {
-    [kIsOwn]: true,
     enableTrace: Boolean(options.enableTrace),
     highWaterMark: options.highWaterMark,
     rejectTruncated: options.rejectTruncated,

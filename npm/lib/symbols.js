@@ -5,7 +5,6 @@ module.exports = {
   kNative: Symbol('native'),
   kConnectOptions: Symbol('connect-options'),
   kPendingSession: Symbol('pending-session'),
-  kIsOwn: Symbol('own'),
   kIsStapled: Symbol('stapled'),
   kIsStale: Symbol('stale'),
   kIsVerified: Symbol('verified'),

@@ -19,7 +19,7 @@ const { checkSocketOptions } = require('./socket-options')
 const { TLSHandle } = require('./tls-handle')
 const { isDuplex, isUnconnected, readInto, readIntoShared } = require('./transport')
 const {
-  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsOwn, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
+  kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
   kPendingSession, kReady, kRenegotiating, kStream, kWaiting
 } = require('./symbols')
 
@@ -40,8 +40,7 @@ const OF_EVERY_SOCKET = { allowHalfOpen: false, emitClose: false, autoDestroy: t
 function TLSSocket (socket, options) {
   if (!(this instanceof TLSSocket)) return new TLSSocket(socket, options)
   if (socket && !isDuplex(socket)) throw codes.ERR_INVALID_ARG_TYPE('socket', 'stream.Duplex', socket)
-  // A server makes them anew for each.
-  const tlsOptions = options?.[kIsOwn] ? options : { ...options }
+  const tlsOptions = { ...options }
   checkSocketOptions(tlsOptions)
   announceKeyLog()
   this[kConnecting] = false

@@ -114,7 +114,8 @@ impl NativeConnection {
         lock(&self.shared.connection)
     }
 
-    /// Frees what the connection holds now, or has it freed at once by a thread that is awake. JavaScript's engine knows nothing of its size, and would keep thousands.
+    /// Frees what the connection holds now, or has it freed at once by a thread that is awake. JavaScript's engine knows
+    /// nothing of its size, and would keep thousands.
     #[napi]
     pub fn dispose(&mut self) {
         self.open = None;

@@ -10,8 +10,8 @@ use crate::ErrorStack;
 use crate::provider::{self, END_OF_ALGORITHMS, Operation, Table};
 use crate::sys::OSSL_ALGORITHM;
 
-/// The first version of OpenSSL, as it numbers them, that is known to be able to: it takes the keys of a group from any provider.
-/// Old ones (3.0) would not know the group at all, since the provider that names it is another.
+/// The first version of OpenSSL, as it numbers them, that is known to be able to: it takes the keys of a group from any
+/// provider. Old ones (3.0) would not know the group at all, since the provider that names it is another.
 const FIRST_OPENSSL: i64 = 0x3060_0000;
 
 /// Whether this OpenSSL can use them, and this processor has what graviola asks of one.

@@ -335,6 +335,26 @@ fn close_notify_is_reported_as_an_alert_and_not_as_a_failure() {
 }
 
 #[test]
+fn alerts_can_be_forgotten_by_whoever_reads_the_end() {
+    for forgets in [false, true] {
+        for variation in Variation::versions() {
+            let mut pair = World::new(variation).connected();
+            pair.client.connection.send_close_notify();
+            let bytes = sent_by(&mut pair.client.connection);
+            let server = &mut pair.server.connection;
+            assert_eq!(server.handle_ciphertext(&bytes), bytes.len());
+            assert!(matches!(server.read_plaintext(&mut Vec::with_capacity(8)), Ok(Read::Closed)));
+            assert!(server.has_events());
+            if forgets {
+                server.forget_alerts();
+            }
+            assert_eq!(server.has_events(), !forgets, "{variation:?}");
+            assert_eq!(server.poll_event().is_some(), !forgets, "{variation:?}");
+        }
+    }
+}
+
+#[test]
 fn a_connection_closed_before_the_handshake_just_ends() {
     for variation in Variation::all() {
         for side in sides() {

@@ -159,6 +159,8 @@ test('a connection that is disposed of holds nothing, also while a thread works 
     client.dispose()
     open.dispose()
     while (client.goOn() & WORKING || open.isOpen()) await new Promise(setImmediate)
+    assert.strictEqual(client.poll(), null)
+    assert.strictEqual(open.poll(), null)
   }
 })
 
