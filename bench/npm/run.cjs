@@ -64,8 +64,8 @@ const measures = [
   { name: 'full handshake, default groups, CPU', load: 'full', groups: 'default', ...handshakes('µs'), figure: (r) => r.cpu * 1e6 / r.count },
   { name: 'handshakes, two of three resumed, CPU', load: 'resumed', ...handshakes('µs'), figure: (r) => r.cpu * 1e6 / r.count },
   { name: 'timer p99 under RSA handshakes', load: 'burst', key: 'rsa', ...per('ms')(2048), figure: (r) => r.delay, bar: 0.1 },
-  { name: 'idle connection, RSS', load: 'idle', ...per('KiB')(1024), figure: (r) => (r.rss - r.rssBefore) / 1024 / r.count },
-  { name: 'idle connection, heap', load: 'idle', ...per('KiB')(1024), figure: (r) => (r.heapUsed - r.heapBefore) / 1024 / r.count }
+  { name: 'idle connection, RSS', load: 'idle', memory: true, ...per('KiB')(1024), figure: (r) => r.grown.rss / 1024 / r.count },
+  { name: 'idle connection, heap', load: 'idle', memory: true, ...per('KiB')(1024), figure: (r) => r.grown.heapUsed / 1024 / r.count }
 ].filter(({ name }) => !only || name.includes(only))
 
 /** Certificates for the servers, made by OpenSSL's program. */
@@ -111,18 +111,32 @@ async function turn (directory, implementation, measure) {
   const kind = measure.key ?? 'ec'
   const files = [`${kind}.pem`, `${kind}.key`].map((name) => path.join(directory, name))
   const server = new Talker(command, [...flags, path.join(__dirname, 'server.cjs'), implementation.module, ...files])
+  try {
+    return measure.figure(await take(server, measure, path.join(directory, 'ca.pem')))
+  } finally {
+    await server.end()
+  }
+}
+
+/** What a measure of a server came to. */
+async function take (server, measure, ca) {
   const { port } = await server.next()
-  const peer = (count) => new Talker(load, ['load', measure.load, measure.groups ?? 'x25519', `127.0.0.1:${port}`, path.join(directory, 'ca.pem'), String(count)])
+  const peer = (count) => new Talker(load, ['load', measure.load, measure.groups ?? 'x25519', `127.0.0.1:${port}`, ca, String(count)])
   const warm = peer(measure.warmUp ?? Math.max(32, Math.round(measure.count / 320) * 32))
   await warm.next()
   await warm.end()
-  const before = await server.ask('begin')
+  const before = measure.memory ? await server.ask('memory') : null
+  await server.ask('begin')
   const client = peer(measure.count)
   const { seconds } = await client.next()
   const result = await server.ask('end')
+  const grown = before && difference(await server.ask('memory'), before)
   await client.end()
-  await server.end()
-  return measure.figure({ ...result, seconds, count: measure.count, rssBefore: before.rss, heapBefore: before.heapUsed })
+  return { ...result, seconds, grown, count: measure.count }
+}
+
+function difference (after, before) {
+  return { rss: after.rss - before.rss, heapUsed: after.heapUsed - before.heapUsed }
 }
 
 /** A peer that cannot do what is measured has no figure; that nodetls cannot is a failure. */
@@ -166,6 +180,7 @@ function print (rows) {
 }
 
 async function main () {
+  if (!load) throw new Error('NODETLS_LOAD has to name the program of the clients; `cargo xtask bench --npm` does it')
   if (!implementations.some(({ module }) => module === PACKAGE)) throw new Error('no runtimes are installed here; `npm ci` does it')
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'nodetls-bench-'))
   try {
