@@ -44,9 +44,17 @@ function readExtra () {
   try {
     return certificatesOf(fs.readFileSync(flags.extraAuthorities, 'utf8'))
   } catch (error) {
-    process.emitWarning(`Ignoring extra certs from \`${flags.extraAuthorities}\`, load failed: ${error.message}`)
+    process.emitWarning(`Ignoring extra certs from \`${flags.extraAuthorities}\`, load failed: ${reasonOf(error)}`)
     return []
   }
+}
+
+/** Why a file could not be read, in OpenSSL's words. */
+function reasonOf ({ errno, message }) {
+  const text = /^E\w+: ([^,]*)/.exec(message)?.[1]
+  if (!text || !errno) return message
+  const number = (0x80000000 + Math.abs(errno)).toString(16).toUpperCase()
+  return `error:${number}:system library::${text[0].toUpperCase()}${text.slice(1)}`
 }
 
 /** What `setDefaultCACertificates` was given, or null. */
@@ -54,15 +62,11 @@ let replaced = null
 /** The same as one text. */
 let replacedText = () => []
 
-/** Each once, whatever stands at its end. */
+/** As the parts are in the other lists, so that whoever compares them finds each. */
 const usual = once(() => {
   const first = flags.opensslAuthorities ? system() : bundled()
   const second = flags.systemAuthorities && !flags.opensslAuthorities ? system() : []
-  const seen = new Set()
-  return Object.freeze([...first, ...second, ...extra()].filter((pem) => {
-    const before = seen.size
-    return seen.add(pem.trimEnd()).size > before
-  }))
+  return Object.freeze([...new Set([...first, ...second, ...extra()])])
 })
 
 const defaultCertificates = () => replaced ?? usual()
@@ -91,11 +95,13 @@ function setDefaultCACertificates (certs) {
     if (ArrayBuffer.isView(cert)) return Buffer.from(cert.buffer, cert.byteOffset, cert.byteLength).toString('latin1')
     throw codes.ERR_INVALID_ARG_TYPE(`certs[${index}]`, ['string', 'ArrayBufferView'], cert)
   })
-  const found = texts.map(certificatesOf)
-  if (certs.length > 0 && found.flat().length === 0) {
+  const found = texts.flatMap(certificatesOf)
+  // What is to be trusted is not left out in silence.
+  if (found.length < texts.flatMap((text) => text.match(CERTIFICATE) ?? []).length) throw codes.ERR_OSSL_PEM_ASN1_LIB()
+  if (certs.length > 0 && found.length === 0) {
     throw codes.ERR_CRYPTO_OPERATION_FAILED('No valid certificates found in the provided array')
   }
-  const list = Object.freeze([...new Set(found.flat())])
+  const list = Object.freeze([...new Set(found)])
   replaced = list
   replacedText = joined(() => list)
 }

@@ -98,4 +98,19 @@ function isSelfIssued (der) {
   }
 }
 
-module.exports = { certificateObject, peerCertificateObject }
+/**
+ * The first of the certificates, with the others as its `issuerCertificate`, one after the other.
+ * @param {Buffer[]} chain
+ * @returns {X509Certificate | undefined}
+ */
+function x509WithIssuers (chain) {
+  let issuer
+  for (const der of chain.toReversed()) {
+    const certificate = new X509Certificate(der)
+    if (issuer !== undefined) Object.defineProperty(certificate, 'issuerCertificate', { value: issuer, configurable: true })
+    issuer = certificate
+  }
+  return issuer
+}
+
+module.exports = { certificateObject, peerCertificateObject, x509WithIssuers }

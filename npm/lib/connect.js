@@ -10,7 +10,6 @@ const { codes, fromNative } = require('./errors')
 const { checkServerIdentity } = require('./identity')
 const { TLSSocket } = require('./tls-socket')
 const { kConnectOptions, kIsVerified, kNative, kPendingSession } = require('./symbols')
-const { createSecureContext } = require('./secure-context')
 const { validateFunction, validateNumber } = require('./validators')
 
 const IS_NODE_20 = process.versions.node.startsWith('20.')
@@ -44,17 +43,17 @@ function connect (...words) {
   const { options: given, callback } = normalize(words)
   const allows = allowsUnauthorized()
   /** @type {any} */
-  const options = { rejectUnauthorized: !allows, minDHSize: 1024, ...given }
+  const options = { rejectUnauthorized: !allows, ciphers: settings.DEFAULT_CIPHERS, minDHSize: 1024, ...given }
   // What is defined as undefined means the default (CVE-2021-22939).
   if (options.rejectUnauthorized === undefined) options.rejectUnauthorized = !allows
+  if ('checkServerIdentity' in given) validateFunction(given.checkServerIdentity, 'options.checkServerIdentity')
   // A check that the program has put in the place of the module's own counts like an option.
-  options.checkServerIdentity ??= settings.checkServerIdentity === checkServerIdentity ? undefined : settings.checkServerIdentity
-  if (options.checkServerIdentity === undefined || options.checkServerIdentity === checkServerIdentity) delete options.checkServerIdentity
-  else validateFunction(options.checkServerIdentity, 'options.checkServerIdentity')
+  options.checkServerIdentity ??= settings.checkServerIdentity ?? checkServerIdentity
+  if (options.checkServerIdentity === checkServerIdentity) delete options.checkServerIdentity
   if (!options.keepAlive) options.singleUse = true
   checkDHSize(options.minDHSize)
   checkForNul(options)
-  const context = options.secureContext || createSecureContext(options)
+  const context = options.secureContext || settings.createSecureContext(options)
   const ALPN = options.ALPNProtocols ? { ALPNProtocols: wireForm(options.ALPNProtocols) } : {}
 
   const socket = new TLSSocket(undefined, {
@@ -125,7 +124,8 @@ function begin (socket, options) {
  */
 function onSecure () {
   const options = this[kConnectOptions]
-  if (this[kIsVerified]) return
+  // After a renegotiation, which the core has judged.
+  if (this[kIsVerified]) return void this.emit('secureConnect')
   const native = this[kNative].authorizationError()
   const objection = this._objection ?? (native && fromNative(native))
   this.authorized = objection === null

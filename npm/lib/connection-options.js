@@ -66,7 +66,7 @@ function clientOptions (socket) {
     // Node.js sends only what `servername` names.
     sendServername: Boolean(socket._servername ?? options.servername ?? connectOptions.servername),
     alpnProtocols: protocols(options.ALPNProtocols),
-    session: socket._session ?? options.session ?? undefined,
+    session: (socket._session ?? options.session) || undefined,
     requestOCSP: Boolean(options.requestOCSP),
     // A TLSSocket that was made by hand judges nothing by itself (Node.js leaves that to `tls.connect`).
     rejectUnauthorized: socket[kConnectOptions] ? connectOptions.rejectUnauthorized !== false : options.rejectUnauthorized === true,

@@ -1,7 +1,8 @@
 'use strict'
 
 // The defaults that programs may change: they are plain properties of the module's own exports, as in Node.js. So
-// `settings` *is* the object that `tls.js` exports, and everybody reads it when the value is needed.
+// `settings` *is* the object that `tls.js` exports, and everybody reads it when the value is needed. Packages also put
+// functions of their own there: `createSecureContext`, for more authorities, and `checkServerIdentity`.
 
 const { constants, randomBytes } = require('node:crypto')
 const { settingsFrom } = require('./cli')

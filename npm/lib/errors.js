@@ -75,6 +75,7 @@ const TABLE = {
   ERR_STREAM_WRITE_AFTER_END: [Error, 'write after end'],
   ERR_SSL_UNEXPECTED_EOF_WHILE_READING: [Error, 'unexpected eof while reading'],
   ERR_SSL_NO_PROTOCOLS_AVAILABLE: [Error, 'error:0A0000BF:SSL routines::no protocols available'],
+  ERR_OSSL_PEM_ASN1_LIB: [Error, 'error:0488000D:PEM routines::ASN1 lib'],
   ERR_CRYPTO_OPERATION_FAILED: [Error, (message) => message],
   ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED: [Error, 'Custom engines not supported by this OpenSSL'],
   ERR_TLS_ALPN_CALLBACK_INVALID_RESULT: [TypeError, unknownProtocol],
@@ -98,8 +99,8 @@ const TABLE = {
 }
 
 /** Codes that Node.js's own native side gives: they do not show in the text. */
-const PLAIN = new Set(['ERR_CRYPTO_OPERATION_FAILED', 'ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED', 'ERR_SSL_NO_PROTOCOLS_AVAILABLE',
-  'ERR_SSL_UNEXPECTED_EOF_WHILE_READING', 'ERR_TLS_INVALID_PROTOCOL_METHOD', 'ERR_TLS_PSK_SET_IDENTIY_HINT_FAILED'])
+const PLAIN = new Set(['ERR_CRYPTO_OPERATION_FAILED', 'ERR_CRYPTO_CUSTOM_ENGINE_NOT_SUPPORTED', 'ERR_OSSL_PEM_ASN1_LIB',
+  'ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'ERR_SSL_UNEXPECTED_EOF_WHILE_READING', 'ERR_TLS_INVALID_PROTOCOL_METHOD', 'ERR_TLS_PSK_SET_IDENTIY_HINT_FAILED'])
 
 function maker (code, Base, message) {
   return function make (...words) {

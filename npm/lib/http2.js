@@ -7,13 +7,14 @@ const http = require('node:http')
 const http2 = require('node:http2')
 const net = require('node:net')
 const { PassThrough } = require('node:stream')
+const { promisify } = require('node:util')
 
 const { borrowFields, listenerOf } = require('./borrow')
-const { connect: connectTLS } = require('./connect')
 const { codes } = require('./errors')
 const { Frames } = require('./http2-frames')
-const { Server: TLSServer } = require('./server')
-const { TLSSocket } = require('./tls-socket')
+const tls = require('./tls')
+
+const { Server: TLSServer, TLSSocket } = tls
 
 const ignore = () => {}
 
@@ -132,11 +133,11 @@ function createSecureServer (options, listener) {
 /** The connection that a session asks for. */
 function connectionTo (url, options) {
   const host = (url.hostname || url.host || 'localhost').replace(/^\[(.*)\]$/, '$1')
-  return connectTLS({
+  return tls.connect({
     port: url.port === '' || url.port === undefined ? 443 : Number(url.port),
     host,
-    ...(net.isIP(host) ? {} : { servername: host }),
     ...options,
+    ...(options?.servername || net.isIP(host) ? {} : { servername: host }),
     ...(options?.ALPNCallback ? {} : { ALPNProtocols: options?.allowHTTP1 ? ['h2', 'http/1.1'] : ['h2'] })
   })
 }
@@ -186,5 +187,19 @@ exports.Http2ServerRequest = exports.Http2ServerResponse = exports.connect = und
 exports.constants = exports.createSecureServer = exports.createServer = undefined
 exports.getDefaultSettings = exports.getPackedSettings = exports.getUnpackedSettings = undefined
 exports.performServerHandshake = exports.sensitiveHeaders = undefined
+
+const { custom } = promisify
+Object.defineProperty(connect, custom, {
+  configurable: true,
+  value (authority, options) {
+    return new Promise((resolve, reject) => {
+      const session = connect(authority, options, () => {
+        session.off('error', reject)
+        resolve(session)
+      })
+      session.once('error', reject)
+    })
+  }
+})
 
 module.exports = { ...http2, connect, createSecureServer }

@@ -6,7 +6,7 @@
 const { createHash } = require('node:crypto')
 const http = require('node:http')
 
-const { connect } = require('./connect')
+const tls = require('./tls')
 
 /** What Node.js's names are made of, in its order. */
 const NAMED = ['ca', 'cert', 'clientCertEngine', 'ciphers', 'key', 'pfx', 'rejectUnauthorized', 'servername', 'minVersion',
@@ -94,7 +94,7 @@ const methods = {
       const session = this._getSession(key)
       if (session && !options.session) options.session = session
     }
-    const socket = connect(options)
+    const socket = tls.connect(options)
     if (key) {
       socket.on('session', (session) => this._cacheSession(key, session))
       socket.once('close', (hadError) => { if (hadError) this._evictSession(key) })

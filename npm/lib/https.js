@@ -9,7 +9,7 @@ const { compileFunction } = require('node:vm')
 
 const { borrowFields, borrowHttpMethods, listenerOf } = require('./borrow')
 const { Agent } = require('./https-agent')
-const { Server: TLSServer } = require('./server')
+const { Server: TLSServer } = require('./tls')
 const { validateObject } = require('./validators')
 
 /**

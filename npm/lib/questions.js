@@ -214,6 +214,8 @@ const handlers = {
   },
 
   selectContext (engine, { servername }, socket) {
+    // Who hears that the decision has failed wants to know for which name.
+    socket.servername = servername
     const decision = new Decision(engine, (context) => {
       if (!context) return engine.connection.decline()
       if (!isContext(context)) throw new TypeError('Invalid SNI context')
@@ -279,7 +281,7 @@ const handlers = {
     const options = socket[kConnectOptions]
     const host = options.servername || options.host || (options.socket && options.socket._host) || 'localhost'
     const decision = new Decision(engine, (refusal) => {
-      socket._objection = refusal ?? null
+      socket._objection = refusal || null
       if (refusal && options.rejectUnauthorized) throw refusal
       engine.connection.decline()
     })

@@ -14,7 +14,7 @@ const { serverOptions } = require('./connection-options')
 const defaults = require('./defaults')
 const { codes, connResetException, fromNative } = require('./errors')
 const { wanted } = require('./questions')
-const { SecureContext, createSecureContext } = require('./secure-context')
+const { SecureContext } = require('./secure-context')
 const { secureSockets } = require('./server-iterator')
 const { kErrorEmitted, kNative } = require('./symbols')
 const { TLSSocket } = require('./tls-socket')
@@ -176,7 +176,7 @@ const methods = {
     this.sessionIdContext = options.sessionIdContext || defaultSessionIdContext()
     if (options.sessionTimeout) this.sessionTimeout = options.sessionTimeout
     if (options.ticketKeys) this.ticketKeys = options.ticketKeys
-    this._sharedCreds = createSecureContext({ ...options, ...contextOptions(this) })
+    this._sharedCreds = defaults.settings.createSecureContext({ ...options, ...contextOptions(this) })
     this[kTicketKeys] = null
     this[kConfigs].clear()
   },
@@ -199,7 +199,7 @@ const methods = {
   addContext (servername, context) {
     if (!servername) throw codes.ERR_TLS_REQUIRED_SERVER_NAME()
     const pattern = servername.replace(/([.^$+?\-\\[\]{}])/g, '\\$1').replaceAll('*', '[^.]*')
-    const secureContext = context instanceof SecureContext ? context : createSecureContext(context)
+    const secureContext = context instanceof SecureContext ? context : defaults.settings.createSecureContext(context)
     // Names of hosts have no case (CVE-2026-48928).
     this._contexts.push([new RegExp(`^${pattern}$`, 'i'), secureContext.context])
   },

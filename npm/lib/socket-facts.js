@@ -4,11 +4,11 @@
 
 const { X509Certificate } = require('node:crypto')
 
-const { peerCertificateObject, certificateObject } = require('./certificates')
-const { wantsKeyLog } = require('./defaults')
+const { certificateObject, peerCertificateObject, x509WithIssuers } = require('./certificates')
+const { settings, wantsKeyLog } = require('./defaults')
 const { codes, fromNative } = require('./errors')
 const { validateBuffer, validateFunction, validateInt32, validateObject, validateString, validateUint32 } = require('./validators')
-const { SecureContext, createSecureContext } = require('./secure-context')
+const { SecureContext } = require('./secure-context')
 const { checkSession } = require('./socket-options')
 const { kBeforehand, kEngine, kIsStale, kNative, kRenegotiating } = require('./symbols')
 
@@ -96,8 +96,7 @@ const methods = {
   },
 
   getPeerX509Certificate () {
-    const [der] = connectionOf(this)?.peerCertificates() ?? []
-    return der && new X509Certificate(der)
+    return x509WithIssuers(connectionOf(this)?.peerCertificates() ?? [])
   },
 
   getX509Certificate () {
@@ -140,18 +139,18 @@ const methods = {
   },
 
   setKeyCert (context) {
-    const identity = context instanceof SecureContext ? context : createSecureContext(context)
+    const identity = context instanceof SecureContext ? context : settings.createSecureContext(context)
     const { secureContext } = this._tlsOptions
-    const settings = secureContext ? secureContext.context.withIdentityOf(identity.context) : identity.context
+    const own = secureContext ? secureContext.context.withIdentityOf(identity.context) : identity.context
     // What was shown in the handshake has been shown.
     if (this._secureEstablished) return
     if (!this._tlsOptions.isServer) {
-      this._tlsOptions.secureContext = { context: settings }
+      this._tlsOptions.secureContext = { context: own }
       this[kIsStale] = true
       return
     }
     try {
-      connectionOf(this)?.setContext(settings.nativeFor(wantsKeyLog(this)))
+      connectionOf(this)?.setContext(own.nativeFor(wantsKeyLog(this)))
     } catch (error) {
       throw error.native ? fromNative(error.native) : error
     }

@@ -2,8 +2,9 @@
 
 // What is wrong with the options of a socket is told by its constructor, as Node.js's does.
 
+const { settings } = require('./defaults')
 const { codes, plain } = require('./errors')
-const { createSecureContext, isContext } = require('./secure-context')
+const { isContext } = require('./secure-context')
 const { validateBoolean, validateFunction } = require('./validators')
 
 /** A session is bytes; text that `setSession` takes has been made bytes. */
@@ -25,7 +26,7 @@ function checkSocketOptions (options) {
   const { ALPNProtocols, enableTrace, pskCallback, secureContext, session } = options
   if (enableTrace != null) validateBoolean(enableTrace, 'options.enableTrace')
   if (ALPNProtocols && !Array.isArray(ALPNProtocols) && !ArrayBuffer.isView(ALPNProtocols)) throw new TypeError('Must give a Buffer as first argument')
-  if (!secureContext) options.secureContext = createSecureContext(options)
+  if (!secureContext) options.secureContext = settings.createSecureContext(options)
   else if (!isContext(secureContext)) throw codes.ERR_TLS_INVALID_CONTEXT('context')
   if (session) checkSession(session)
   if (options.isServer) checkCallbacks(options)

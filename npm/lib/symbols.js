@@ -16,5 +16,7 @@ module.exports = {
   kReady: Symbol('ready'),
   kWaiting: Symbol('waiting'),
   kEnding: Symbol('ending'),
-  kBeforehand: Symbol('beforehand')
+  kBeforehand: Symbol('beforehand'),
+  kTold: Symbol('told'),
+  kOnread: Symbol('onread')
 }

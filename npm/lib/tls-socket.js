@@ -20,7 +20,7 @@ const { TLSHandle } = require('./tls-handle')
 const { isDuplex, isUnconnected, readInto, readIntoShared } = require('./transport')
 const {
   kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
-  kPendingSession, kReady, kRenegotiating, kStream, kWaiting
+  kOnread, kPendingSession, kReady, kRenegotiating, kStream, kTold, kWaiting
 } = require('./symbols')
 
 const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
@@ -52,13 +52,15 @@ function TLSSocket (socket, options) {
     writableHighWaterMark: tlsOptions.writableHighWaterMark
   })
   prepare(this, tlsOptions)
+  if (tlsOptions.onread) this[kOnread] = buffersOf(tlsOptions.onread)
   this[kConnecting] = true
   this.on('error', this._tlsError)
   // Not by net.Socket, of which a signal that has been given already leaves a half.
   if (tlsOptions.signal != null) addAbortSignal(tlsOptions.signal, this)
   if (socket) this._carry(socket)
   if (tlsOptions.pauseOnConnect) this.pause()
-  else this.read(0)
+  // Also a socket that is paused reads as much as it may hold, and the end.
+  this.read(0)
 }
 Object.setPrototypeOf(TLSSocket.prototype, net.Socket.prototype)
 Object.setPrototypeOf(TLSSocket, net.Socket)
@@ -101,7 +103,9 @@ const UNKNOWN = {
   [kWaiting]: null,
   [kEnding]: null,
   [kBeforehand]: null,
-  [kErrorEmitted]: false
+  [kErrorEmitted]: false,
+  [kTold]: null,
+  [kOnread]: null
 }
 for (const key of Reflect.ownKeys(UNKNOWN)) {
   Object.defineProperty(prototype, key, { value: UNKNOWN[key], writable: true, configurable: true })
@@ -136,14 +140,10 @@ prototype._carry = function (stream, slot) {
   this._parent = stream instanceof net.Socket && slot === undefined ? stream : null
   this._handle = new TLSHandle(stream, this)
   this.ssl = this._handle
-  // Once the stream is gone, so is this.
+  // Once the stream is gone, so is this: whoever listens to the stream from now on finds it destroyed.
   stream.on('error', (error) => this._streamFailed(error))
-  if (isUnconnected(stream)) {
-    stream.once('connect', () => this._connected(slot))
-    // From the handshake on the engine hears of it.
-    stream.once('close', () => { if (!this[kEngine]) this.destroy() })
-    return
-  }
+  stream.on('close', () => this._streamClosed())
+  if (isUnconnected(stream)) return void stream.once('connect', () => this._connected(slot))
   // Nobody will hear of its closing any more.
   if (stream.destroyed) process.nextTick(() => this.engineTransportClosed(this._left(), false))
   else this._begin(slot)
@@ -161,6 +161,13 @@ prototype._connected = function (slot) {
 prototype._streamFailed = function (error) {
   if (this[kEngine]?.transport || this.destroyed) return
   this.destroy(error)
+}
+
+prototype._streamClosed = function () {
+  const engine = this[kEngine]
+  if (engine === null) this.destroy()
+  // An engine that has yet to begin looks at the stream by itself.
+  else engine.transport?.finish(null)
 }
 
 /** The stream is connected: the handshake begins, unless it has to wait for more options. */
@@ -225,12 +232,12 @@ prototype._read = function () {
 
 /** With a buffer of the program's own nothing is pushed, and so nothing is asked for either. */
 prototype.resume = function () {
-  if (this._tlsOptions.onread && !this.connecting) this._read()
+  if (this[kOnread] && !this.connecting) this._read()
   return net.Socket.prototype.resume.call(this)
 }
 
 prototype.pause = function () {
-  if (this._tlsOptions.onread) this[kEngine]?.pause()
+  if (this[kOnread]) this[kEngine]?.pause()
   return net.Socket.prototype.pause.call(this)
 }
 
@@ -281,15 +288,28 @@ prototype._final = function (callback) {
 }
 
 prototype._destroy = function (error, callback) {
-  const write = this[kEngine]?.dispose()?.done ?? this[kWaiting]?.callback
-  this[kWaiting] = null
   this[kConnecting] = false
   this._handle ??= new TLSHandle(null)
-  if (write) this._handle.beforeClose = () => write(writeCanceled())
+  this._endEngine()
   this.ssl = null
   const native = this[kNative]
   net.Socket.prototype._destroy.call(this, error, callback)
   native?.dispose()
+}
+
+/** Nothing comes or goes any more; a write that is under way fails when the transport has closed. */
+prototype._endEngine = function () {
+  const write = this[kEngine]?.dispose()?.done ?? this[kWaiting]?.callback
+  this[kWaiting] = null
+  if (write) this._handle.beforeClose = () => write(writeCanceled())
+}
+
+/** Frees the connection now, and leaves the transport open until the socket is destroyed. */
+prototype._destroySSL = function () {
+  if (!this.ssl) return
+  this._endEngine()
+  this.ssl = null
+  this[kNative]?.dispose()
 }
 
 /** Closes the connection below with a reset, where that is TCP. */
@@ -313,20 +333,36 @@ prototype.engineTraffic = function () {
 /** Takes plaintext; whether more is wanted. */
 prototype.enginePlaintext = function (plaintext) {
   if (this._handle) this._handle.bytesRead += plaintext.length
-  const { onread } = this._tlsOptions
-  if (!onread) return this.push(plaintext)
-  return intoBuffer(this, onread, plaintext)
+  return this[kOnread]?.current ? intoBuffer(this, this[kOnread], plaintext) : this.push(plaintext)
+}
+
+/**
+ * What a program reads into by itself: `current`, or null where its option is no such thing, as for net.Socket.
+ * @param {any} onread
+ */
+function buffersOf ({ buffer, callback }) {
+  if (typeof callback !== 'function' || !(typeof buffer === 'function' || buffer instanceof Uint8Array)) return null
+  const buffers = { buffer, callback, current: null }
+  takeNext(buffers)
+  return buffers
+}
+
+/** A program that gives a new buffer for each read is asked for it as soon as the one before has been handed over. */
+function takeNext (buffers) {
+  const next = typeof buffers.buffer === 'function' ? buffers.buffer() : buffers.buffer
+  if (next instanceof Uint8Array && next.length > 0) buffers.current = next
 }
 
 /** Hands plaintext over in the program's own buffer, as much at a time as that holds. */
-function intoBuffer (socket, onread, plaintext) {
+function intoBuffer (socket, buffers, plaintext) {
   let wanted = true
   for (let start = 0; start < plaintext.length;) {
-    const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
+    const buffer = buffers.current
     const piece = plaintext.subarray(start, start + buffer.length)
     buffer.set(piece)
     start += piece.length
-    if (onread.callback.call(socket, piece.length, buffer) === false) wanted = false
+    if (buffers.callback.call(socket, piece.length, buffer) === false) wanted = false
+    takeNext(buffers)
   }
   return wanted
 }
@@ -471,7 +507,11 @@ prototype.engineTransportClosed = function (error, ended) {
 // ---- errors before the program has the socket ----
 
 prototype._tlsError = function (error) {
-  this.emit('_tlsError', error)
+  // Told before the socket is destroyed for it, it comes a second time then.
+  if (this[kTold] !== error) {
+    this[kTold] = error
+    this.emit('_tlsError', error)
+  }
   return this._controlReleased ? error : null
 }
 

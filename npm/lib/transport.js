@@ -58,7 +58,6 @@ class StreamTransport {
     stream.on('end', () => listener.onend())
     // Not every stream closes after an error.
     stream.on('error', (error) => this.finish(error))
-    stream.on('close', () => this.finish(null))
     if (this.isSocket) this.keepEnds()
   }
 

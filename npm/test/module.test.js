@@ -22,10 +22,10 @@ test('H01 the cipher suites are those of node:tls, in a fresh list each time', (
   assert.equal(nodetls.getCiphers().length, builtin.getCiphers().length)
 })
 
-test('the list of trusted authorities is the same one each time, and each of them is in it once', () => {
+test('the list of trusted authorities is the same one each time, and none is in it twice', () => {
   const all = nodetls.getCACertificates()
   assert.equal(nodetls.getCACertificates('default'), all)
-  assert.equal(new Set(all.map((pem) => pem.trim())).size, all.length)
+  assert.equal(new Set(all).size, all.length)
   assert.equal(nodetls.getCACertificates('bundled'), nodetls.rootCertificates)
   for (const pem of nodetls.rootCertificates) assert.ok(pem.endsWith('-----END CERTIFICATE-----'))
 })

@@ -74,7 +74,7 @@ const SHA256_CIPHERS: [(u16, &str); 4] = [
 /// One `ciphers` option taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CipherLists {
-    /// Names for TLS 1.3: those that begin with `TLS_`.
+    /// Names for TLS 1.3: those that begin with `TLS_`, without those that are excluded (`!TLS_…`).
     pub(crate) tls1_3: String,
     /// The rest, in the format of `openssl-ciphers(1)`.
     pub(crate) tls1_2: String,
@@ -82,11 +82,19 @@ pub(crate) struct CipherLists {
 
 impl CipherLists {
     pub(crate) fn parse(ciphers: &str) -> Self {
-        let named = |wanted: bool| {
-            let chosen = ciphers.split(':').map(str::trim).filter(|name| !name.is_empty());
-            chosen.filter(|name| name.starts_with("TLS_") == wanted).collect::<Vec<_>>().join(":")
-        };
-        Self { tls1_3: named(true), tls1_2: named(false) }
+        let is_of_1_3 = |name: &str| name.starts_with("TLS_");
+        let names = ciphers.split(':').map(str::trim).filter(|name| !name.is_empty());
+        // OpenSSL's list for TLS 1.3 knows no exclusion.
+        let (mut tls1_3, mut tls1_2, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names {
+            match name.strip_prefix('!') {
+                Some(name) if is_of_1_3(name) => excluded.push(name),
+                _ if is_of_1_3(name) => tls1_3.push(name),
+                _ => tls1_2.push(name),
+            }
+        }
+        tls1_3.retain(|name| !excluded.contains(name));
+        Self { tls1_3: tls1_3.join(":"), tls1_2: tls1_2.join(":") }
     }
 
     /// The TLS 1.3 suites with SHA-256 that a client offers too, in this list's order; empty without one.
@@ -132,5 +140,12 @@ mod tests {
         let lists = CipherLists::parse("TLS_AES_128_GCM_SHA256:HIGH: TLS_AES_256_GCM_SHA384:!aNULL:");
         assert_eq!(lists.tls1_3, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
         assert_eq!(lists.tls1_2, "HIGH:!aNULL");
+    }
+
+    #[test]
+    fn names_of_tls_1_3_can_be_excluded() {
+        let lists =
+            CipherLists::parse("!TLS_AES_128_CCM_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_128_CCM_SHA256:HIGH");
+        assert_eq!((&*lists.tls1_3, &*lists.tls1_2), ("TLS_AES_128_GCM_SHA256", "HIGH"));
     }
 }

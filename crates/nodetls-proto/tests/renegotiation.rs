@@ -297,7 +297,7 @@ fn the_program_judges_the_peer_again() {
         let (mut pair, event) = ask_about_peer(side);
         assert_eq!(renegotiations(pair.peer(side)), 0);
         let Event::VerifyPeer(question) = event else { panic!("{event:?}") };
-        assert!(question.facts().objection.is_none() && question.facts().certificates.len() == 1);
+        assert!(question.facts().objection.is_none() && question.facts().certificates.len() == 2);
         question.answer(&mut pair.peer(side).connection, VerifyPeerAnswer::Agree).unwrap();
         pair.drive();
         for side in SIDES {

@@ -406,12 +406,18 @@ fn gnutls_report(ended: &process::Ended) -> Report {
         version,
         alpn_protocol: after("- Application protocol: "),
         server_name: after("- Given server name[1]: "),
-        peer: after("Subject: CN="),
+        peer: first_subject(output).map(str::to_owned),
         resumed: output.matches("*** This is a resumed session").count(),
         echoed: true,
         is_content: ended.success && !output.contains("Error ") && !output.contains("Fatal error"),
         output: output.clone(),
     }
+}
+
+/// The subject of the peer's own certificate in the last connection.
+fn first_subject(output: &str) -> Option<&str> {
+    let (_, certificates) = output.rsplit_once("Certificate[0] info:")?;
+    Some(certificates.split_once("Subject: CN=")?.1.lines().next()?.trim())
 }
 
 // ---- curl ----

@@ -132,8 +132,8 @@ impl Identities {
         self.chains.iter().position(|chain| chain.first().is_some_and(|leaf| key.matches(leaf)))
     }
 
-    /// A chain as it is sent. Where only the leaf was given, its issuers are taken from the authorities, without
-    /// the root, which the peer has to know by itself. OpenSSL would do the same, but anew in each handshake.
+    /// A chain as it is sent. Where only the leaf was given, its issuers are taken from the authorities, up to the root,
+    /// by which a peer that does not trust it may still know it. OpenSSL would do the same, but anew in each handshake.
     fn chain<'a>(
         &'a self,
         index: usize,
@@ -149,7 +149,7 @@ impl Identities {
         // At most as many steps as there are authorities, so that a circle ends.
         while found.len() < authorities.len() && !current.is_issued_by(current) {
             let issuer = authorities.iter().find(|authority| current.is_issued_by(authority));
-            let Some(issuer) = issuer.filter(|issuer| !issuer.is_issued_by(issuer)) else { break };
+            let Some(issuer) = issuer else { break };
             found.push(issuer.clone());
             current = issuer;
         }
