@@ -46,7 +46,7 @@ const FLAGS = 2 ** 46
 const WORKING = 1
 /** The handshake is done. */
 const SECURE = 1 << 1
-/** There may be events, or more to be read. */
+/** There may be events; of a read: more to be read. */
 const MORE = 1 << 2
 /** There is ciphertext to be sent. */
 const OUTPUT = 1 << 3
@@ -57,6 +57,8 @@ const ENDLESS = 1 << 5
 /** With SECURE: a protocol was agreed on; the client has asked for a name. */
 const ALPN = 1 << 6
 const SERVERNAME = 1 << 7
+/** Of a read: there may be events. */
+const EVENTS = 1 << 6
 /** By what `receiveAndGoOn` multiplies the bytes that it has taken in. */
 const BITS = 1 << 8
 /** Here: plaintext was delivered, and an event was told. */
@@ -173,13 +175,14 @@ class Engine {
     this.keepRest(chunk, fed, length)
     if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
     // What came before the data is told before it.
-    if (flags & MORE) this.dispatch()
+    if (flags & EVENTS) this.dispatch()
     if (this.disposed) return false
     if (plaintext !== null) this.deliver(plaintext)
     else if (count < 0) this.endOfPlaintext(count === -2)
+    const all = flags & MORE ? flags | this.read() : flags
     // What else there may be is seen to by the loop.
-    if (flags & MORE || this.rest !== null) this.step()
-    else if (flags & OUTPUT && !this.disposed) this.transmit()
+    if (all & (EVENTS | TOLD) || this.rest !== null) this.step()
+    else if (all & OUTPUT && !this.disposed) this.transmit()
     return this.rest === null && this.wantsMore()
   }
 
@@ -373,7 +376,7 @@ class Engine {
     const plaintext = count > 0 ? taken(count) : null
     if (flags & (DEADLINE | ENDLESS)) this.setTimer(flags)
     // What came before the data is told before it.
-    const told = flags & MORE && this.dispatch() ? TOLD : 0
+    const told = flags & EVENTS && this.dispatch() ? TOLD : 0
     if (this.disposed) return flags
     if (plaintext !== null) this.deliver(plaintext)
     else if (count < 0) this.endOfPlaintext(count === -2)

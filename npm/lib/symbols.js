@@ -18,5 +18,6 @@ module.exports = {
   kEnding: Symbol('ending'),
   kBeforehand: Symbol('beforehand'),
   kTold: Symbol('told'),
-  kOnread: Symbol('onread')
+  /** Who takes plaintext instead of the stream: `take(plaintext)` says whether more is wanted. */
+  kReader: Symbol('reader')
 }

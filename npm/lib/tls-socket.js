@@ -20,7 +20,7 @@ const { TLSHandle } = require('./tls-handle')
 const { isDuplex, isUnconnected, readInto, readIntoShared } = require('./transport')
 const {
   kBeforehand, kConnectOptions, kConnecting, kEnding, kEngine, kErrorEmitted, kIsStale, kIsStapled, kIsVerified, kIsWanted, kNative,
-  kOnread, kPendingSession, kReady, kRenegotiating, kStream, kTold, kWaiting
+  kPendingSession, kReader, kReady, kRenegotiating, kStream, kTold, kWaiting
 } = require('./symbols')
 
 const DISCONNECTED = 'Client network socket disconnected before secure TLS connection was established'
@@ -52,7 +52,7 @@ function TLSSocket (socket, options) {
     writableHighWaterMark: tlsOptions.writableHighWaterMark
   })
   prepare(this, tlsOptions)
-  if (tlsOptions.onread) this[kOnread] = buffersOf(tlsOptions.onread)
+  if (tlsOptions.onread) this[kReader] = readerOf(this, tlsOptions.onread)
   this[kConnecting] = true
   this.on('error', this._tlsError)
   // Not by net.Socket, of which a signal that has been given already leaves a half.
@@ -105,7 +105,7 @@ const UNKNOWN = {
   [kBeforehand]: null,
   [kErrorEmitted]: false,
   [kTold]: null,
-  [kOnread]: null
+  [kReader]: null
 }
 for (const key of Reflect.ownKeys(UNKNOWN)) {
   Object.defineProperty(prototype, key, { value: UNKNOWN[key], writable: true, configurable: true })
@@ -230,14 +230,14 @@ prototype._read = function () {
   else this[kIsWanted] = true
 }
 
-/** With a buffer of the program's own nothing is pushed, and so nothing is asked for either. */
+/** Where somebody takes plaintext directly nothing is pushed, and so nothing is asked for either. */
 prototype.resume = function () {
-  if (this[kOnread] && !this.connecting) this._read()
+  if (this[kReader] && !this.connecting) this._read()
   return net.Socket.prototype.resume.call(this)
 }
 
 prototype.pause = function () {
-  if (this[kOnread]) this[kEngine]?.pause()
+  if (this[kReader]) this[kEngine]?.pause()
   return net.Socket.prototype.pause.call(this)
 }
 
@@ -246,15 +246,38 @@ prototype._write = function (chunk, encoding, callback) {
 }
 
 prototype._writev = function (entries, callback) {
-  this._send(entries.map(({ chunk, encoding }) => typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk), callback)
+  this._send(joined(entries.map(({ chunk, encoding }) => typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)), callback, true)
 }
 
-prototype._send = function (chunks, callback) {
+/** The plaintext of a record at most, in bytes. */
+const FULL_RECORD = 16 * 1024
+
+/** What is smaller than a record goes out with what is beside it. */
+function joined (chunks) {
+  const groups = []
+  let small = []
+  const close = () => {
+    if (small.length > 0) groups.push(small.length === 1 ? small[0] : Buffer.concat(small))
+    small = []
+  }
+  for (const chunk of chunks) {
+    if (chunk.length < FULL_RECORD) {
+      small.push(chunk)
+    } else {
+      close()
+      groups.push(chunk)
+    }
+  }
+  close()
+  return groups
+}
+
+prototype._send = function (chunks, callback, isBurst = false) {
   if (this.destroyed) return process.nextTick(callback, codes.ERR_SOCKET_CLOSED())
   this._unrefTimer()
   if (!this._secureEstablished && this.connecting) return this._sendLater(chunks, callback)
   for (const chunk of chunks) this._handle.bytesWritten += chunk.length
-  if (this._secureEstablished) this._sendNow(chunks, callback)
+  if (this._secureEstablished) this._sendNow(chunks, callback, isBurst)
   else this[kWaiting] = { chunks, callback }
 }
 
@@ -272,12 +295,34 @@ prototype._sendLater = function (chunks, callback) {
   this.once('close', onclose)
 }
 
-prototype._sendNow = function (chunks, callback) {
-  this[kEngine].write(chunks, (error) => {
+prototype._sendNow = function (chunks, callback, isBurst = false) {
+  const finish = (error) => {
     if (this.destroyed) return callback(writeCanceled())
     this._unrefTimer()
     callback(error ?? null)
+  }
+  let isNow = true
+  this[kEngine].write(chunks, (error) => {
+    if (isNow) soon(finish, error, chunks, isBurst)
+    else finish(error)
   })
+  isNow = false
+}
+
+/** So many bytes may be written in one round of the event loop, by whoever goes on writing when something is written. */
+const BYTES_OF_A_ROUND = 1024 * 1024
+let written = 0
+
+/**
+ * Finishes a write that the system has taken at once. As in Node.js that is a little later, so that what the program writes
+ * meanwhile goes out in one piece: at the end of this turn, or of the event loop's round where it has written much, or many
+ * pieces.
+ */
+function soon (finish, error, chunks, isBurst) {
+  for (const { length } of chunks) written += length
+  if (!isBurst && written < BYTES_OF_A_ROUND) return process.nextTick(finish, error)
+  written = 0
+  setImmediate(finish, error)
 }
 
 prototype._final = function (callback) {
@@ -333,38 +378,46 @@ prototype.engineTraffic = function () {
 /** Takes plaintext; whether more is wanted. */
 prototype.enginePlaintext = function (plaintext) {
   if (this._handle) this._handle.bytesRead += plaintext.length
-  return this[kOnread]?.current ? intoBuffer(this, this[kOnread], plaintext) : this.push(plaintext)
+  return this[kReader] ? this[kReader].take(plaintext) : this.push(plaintext)
 }
 
-/**
- * What a program reads into by itself: `current`, or null where its option is no such thing, as for net.Socket.
- * @param {any} onread
- */
-function buffersOf ({ buffer, callback }) {
-  if (typeof callback !== 'function' || !(typeof buffer === 'function' || buffer instanceof Uint8Array)) return null
-  const buffers = { buffer, callback, current: null }
-  takeNext(buffers)
-  return buffers
-}
-
-/** A program that gives a new buffer for each read is asked for it as soon as the one before has been handed over. */
-function takeNext (buffers) {
-  const next = typeof buffers.buffer === 'function' ? buffers.buffer() : buffers.buffer
-  if (next instanceof Uint8Array && next.length > 0) buffers.current = next
-}
-
-/** Hands plaintext over in the program's own buffer, as much at a time as that holds. */
-function intoBuffer (socket, buffers, plaintext) {
-  let wanted = true
-  for (let start = 0; start < plaintext.length;) {
-    const buffer = buffers.current
-    const piece = plaintext.subarray(start, start + buffer.length)
-    buffer.set(piece)
-    start += piece.length
-    if (buffers.callback.call(socket, piece.length, buffer) === false) wanted = false
-    takeNext(buffers)
+/** Takes plaintext in the program's own buffer, as much at a time as that holds. */
+class ProgramsBuffer {
+  constructor (socket, { buffer, callback }) {
+    this.socket = socket
+    this.buffer = buffer
+    this.callback = callback
+    this.current = null
+    this.prepare()
   }
-  return wanted
+
+  /** A program that gives a new buffer for each read is asked for it as soon as the one before has been handed over. */
+  prepare () {
+    const next = typeof this.buffer === 'function' ? this.buffer() : this.buffer
+    if (next instanceof Uint8Array && next.length > 0) this.current = next
+  }
+
+  /** Whether more is wanted. */
+  take (plaintext) {
+    if (this.current === null) return this.socket.push(plaintext)
+    let wanted = true
+    for (let start = 0; start < plaintext.length;) {
+      const { current } = this
+      const piece = plaintext.subarray(start, start + current.length)
+      current.set(piece)
+      start += piece.length
+      if (this.callback.call(this.socket, piece.length, current) === false) wanted = false
+      this.prepare()
+    }
+    return wanted
+  }
+}
+
+/** The option `onread`, or null where it is no such thing, as for net.Socket. */
+function readerOf (socket, onread) {
+  const { buffer, callback } = onread
+  const isOne = typeof callback === 'function' && (typeof buffer === 'function' || buffer instanceof Uint8Array)
+  return isOne ? new ProgramsBuffer(socket, onread) : null
 }
 
 prototype.engineEnd = function (truncated) {

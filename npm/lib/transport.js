@@ -9,6 +9,7 @@ const net = require('node:net')
 const { Duplex } = require('node:stream')
 
 const { codes } = require('./errors')
+const { kReader } = require('./symbols')
 
 /**
  * @typedef {object} Listener
@@ -187,6 +188,7 @@ function findKeysOfOnread (stream) {
  * otherwise undefined, and the socket's `data` events serve.
  */
 function readIntoShared (stream) {
+  if (kReader in stream) return readPlaintextOf(stream)
   const handle = stream._handle
   if (stream.constructor !== net.Socket || typeof handle?.useUserBuffer !== 'function') return undefined
   keysOfOnread ??= findKeysOfOnread(stream)
@@ -196,6 +198,16 @@ function readIntoShared (stream) {
   stream[buffer] = onread.buffer
   stream[callback] = onread.callback
   handle.useUserBuffer(onread.buffer)
+  return slot
+}
+
+/** TLS in TLS: what a socket of ours below reads does not go through its stream either. */
+function readPlaintextOf (socket) {
+  /** @type {{ transport: StreamTransport | null }} */
+  const slot = { transport: null }
+  socket[kReader] = {
+    take: (plaintext) => slot.transport === null ? socket.push(plaintext) : slot.transport.listener.onchunk(plaintext, plaintext.length)
+  }
   return slot
 }
 

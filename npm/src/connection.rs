@@ -254,13 +254,13 @@ impl NativeConnection {
         let read = read_records(&mut connection, &mut source, room).map_err(|error| thrown(env, &error))?;
         let taken = given - source.len() + connection.handle_ciphertext(source);
         connection.forget_alerts();
-        let has_more = self.next_event.is_some()
-            || connection.has_received()
-            || connection.has_events()
-            || connection.waits_for_answer()
-            // The end is read like data.
-            || read > 0 && (self.eof || connection.is_close_notify_received());
-        let flags = with(has_more, flag::MORE) | output_and_deadline(&connection, &mut self.told_deadline);
+        let has_events =
+            self.next_event.is_some() || connection.has_events() || connection.waits_for_answer();
+        // The end is read like data.
+        let is_ending = read > 0 && (self.eof || connection.is_close_notify_received());
+        let flags = with(has_events, flag::EVENTS)
+            | with(connection.has_received() || is_ending, flag::MORE)
+            | output_and_deadline(&connection, &mut self.told_deadline);
         Ok(f64::from(flags) * 2_f64.powi(46) + taken as f64 * 2_f64.powi(24) + f64::from(read + 2))
     }
 

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use nodetls_proto::{Connection, Error, Event, Read};
 
+/// The plaintext of a record at most, in bytes (RFC 8446 §5.1).
+const FULL_RECORD: usize = 16_384;
+
 /// Nothing to be read at present.
 const BLOCKED: i32 = 0;
 /// The peer has said goodbye.
@@ -17,7 +20,7 @@ pub(crate) mod flag {
     pub(crate) const WORKING: u32 = 1;
     /// The handshake is done: the event of that name, without an object for it.
     pub(crate) const SECURE: u32 = 1 << 1;
-    /// There may be something for `poll`, or to be read.
+    /// There may be something for `poll`; of a read: something more to be read.
     pub(crate) const MORE: u32 = 1 << 2;
     /// There is something for `transmitInto`.
     pub(crate) const OUTPUT: u32 = 1 << 3;
@@ -27,6 +30,8 @@ pub(crate) mod flag {
     pub(crate) const ENDLESS: u32 = 1 << 5;
     /// With `SECURE`: a protocol was agreed on.
     pub(crate) const ALPN: u32 = 1 << 6;
+    /// Of a read, in which nothing becomes secure: there may be something for `poll`.
+    pub(crate) const EVENTS: u32 = ALPN;
     /// With `SECURE`: the client has asked for a name.
     pub(crate) const SERVERNAME: u32 = 1 << 7;
 }
@@ -54,7 +59,8 @@ pub(crate) fn next_event(connection: &mut Connection) -> Option<Event> {
     std::iter::from_fn(|| connection.poll_event()).find(|event| !matches!(event, Event::AlertReceived(_)))
 }
 
-/// Reads as many records as there are and fit: the number of bytes, or why there are none.
+/// Reads a record, and those after it as long as each is full and the next fits: the number of bytes, or why there are none.
+/// What a peer has written as one message of less than a record, JavaScript gets by itself, as from Node.js.
 pub(crate) fn read_records(
     connection: &mut Connection,
     source: &mut &[u8],
@@ -66,6 +72,9 @@ pub(crate) fn read_records(
             Ok(Read::Plaintext(count)) if count > 0 => {
                 room = room.get_mut(count..).unwrap_or_default();
                 total = total.saturating_add(i32::try_from(count).unwrap_or(i32::MAX));
+                if count < FULL_RECORD {
+                    return Ok(total);
+                }
                 continue;
             }
             Ok(Read::Plaintext(_) | Read::Blocked) => BLOCKED,

@@ -204,6 +204,89 @@ limited('whoever hears that the stream below has closed finds the socket destroy
   raw.close()
 })
 
+/** The pieces that a peer gets of what `send` writes, until there are as many bytes. */
+function pieces (S, C, length, send) {
+  return connected(S, C, {}, async (client, socket) => {
+    const seen = []
+    const all = new Promise((resolve) => socket.on('data', (chunk) => {
+      seen.push(String(chunk))
+      if (seen.join('').length === length) resolve(seen)
+    }))
+    send(client)
+    return all
+  })
+}
+
+inPairings('what is written by itself arrives by itself, and in one piece what is corked or follows at once', async (S, C) => {
+  const words = ['one', 'and', 'another', 'and a third']
+  const all = words.join('')
+  const burst = (client) => {
+    for (const word of words) client.write(word)
+    assert.equal(client.bufferSize, all.length)
+  }
+  const corked = (client) => {
+    client.cork()
+    for (const word of words) client.write(word)
+    client.uncork()
+  }
+  const oneByOne = async (client) => {
+    for (const word of words) await new Promise((resolve) => client.write(word, resolve))
+  }
+  assert.deepEqual(await pieces(S, C, all.length, oneByOne), words)
+  assert.deepEqual(await pieces(S, C, all.length, corked), [all])
+  assert.deepEqual(await pieces(S, C, all.length, burst), [words[0], words.slice(1).join('')])
+})
+
+inPairings('more than a stream may hold is too much to go on at once', (S, C) => connected(S, C, {}, async (client, socket) => {
+  socket.resume()
+  assert.equal(client.write(Buffer.alloc(client.writableHighWaterMark)), false)
+  await once(client, 'drain')
+  assert.equal(client.writableLength, 0)
+}))
+
+limited('whoever writes whenever it can leaves the event loop to others after a mebibyte', () => connected(nodetls, nodetls, {}, async (client) => {
+  const piece = Buffer.alloc(64 * 1024)
+  let count = 0
+  const write = () => {
+    count++
+    client.write(piece, (error) => { if (!error) write() })
+  }
+  write()
+  await turn()
+  assert.ok(count > 2 && count <= 17, String(count))
+}))
+
+inPairings('many small pieces and a large one keep their order when they are corked', async (S, C) => {
+  const parts = [...Array.from({ length: 3000 }, (_, index) => `${index};`), 'x'.repeat(50000), 'the end']
+  const send = (client) => {
+    client.cork()
+    parts.forEach((part) => client.write(part))
+    client.uncork()
+  }
+  assert.ok((await pieces(S, C, parts.join('').length, send)).join('') === parts.join(''))
+})
+
+inPairings('what carries TLS in TLS has no data for its listeners', (S, C) => {
+  const inner = S.createServer(serverOptions(), (socket) => socket.pipe(socket))
+  const seen = []
+  const listener = (socket) => {
+    socket.on('data', (chunk) => seen.push(String(chunk)))
+    socket.once('data', () => {
+      inner.emit('connection', socket)
+      socket.write('go on')
+    })
+  }
+  return serve(S, {}, (port) => withClient(C, { port }, async (outer) => {
+    outer.on('data', (chunk) => seen.push(String(chunk))).write('head')
+    await once(outer, 'data')
+    await withClient(C, { socket: outer }, async (client) => {
+      await secure(client)
+      assert.equal(await echo(client, 'within'), 'within')
+    })
+    assert.deepEqual(seen, ['head', 'go on'])
+  }), listener)
+})
+
 inPairings('a connection can be freed before its socket', (S, C) => connected(S, C, {}, async (client, socket) => {
   client.on('error', () => {}).write('x'.repeat(1 << 20))
   await once(socket, 'data')

@@ -99,11 +99,17 @@ function connected (serving, connecting, { server = {}, client = {} } = {}, use)
 }
 
 /** Sends text and gives what comes back. */
-async function echo (socket, text) {
-  socket.write(text)
+function echo (socket, text) {
   let back = ''
-  while (back.length < text.length) back += (await once(socket, 'data'))[0]
-  return back
+  return new Promise((resolve, reject) => {
+    const take = (chunk) => {
+      back += chunk
+      if (back.length < text.length) return
+      socket.off('data', take).off('error', reject)
+      resolve(back)
+    }
+    socket.on('data', take).on('error', reject).write(text)
+  })
 }
 
 /** How a connection that must not succeed ends: the client's error and the server's. */
