@@ -52,6 +52,7 @@ class StreamTransport {
     this.isSocket = stream.constructor === net.Socket && /** @type {any} */ (stream)._handle instanceof Object
     this.error = null
     this.closed = false
+    this.ended = false
     this.readsIntoBuffer = slot !== undefined
     if (slot) slot.transport = this
     // What it had read before it was given to us.
@@ -122,7 +123,7 @@ class StreamTransport {
    */
   send (buffer, length, done) {
     const { stream, isSocket } = this
-    if (length === 0 || stream.destroyed || stream.writableEnded) {
+    if (length === 0 || stream.destroyed || stream.writableEnded || this.ended) {
       if (isSocket) giveBack(buffer)
       if (done) process.nextTick(done, length === 0 ? undefined : this.error)
       return
@@ -140,8 +141,12 @@ class StreamTransport {
 
   /** Ends this side. */
   end (done) {
-    if (this.stream.destroyed || this.stream.writableEnded) return process.nextTick(done)
-    this.stream.end(done)
+    const { stream } = this
+    if (stream.destroyed || stream.writableEnded || this.ended) return process.nextTick(done)
+    this.ended = true
+    // As in Node.js, a socket below does not finish: it is destroyed with the one above.
+    if (this.isSocket && !stream.connecting && stream.writableLength === 0) stream._final(done)
+    else stream.end(done)
   }
 
   destroy (error) {

@@ -63,6 +63,12 @@ pub fn check_server_identity_der(hostname: String, der: Buffer) -> Result<Option
     Ok(certificate.check_server_identity(&hostname).err().as_ref().map(NativeError::from))
 }
 
+/// The version of this addon, which is that of the package whose JavaScript uses it.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// The version of OpenSSL in this addon.
 #[napi]
 pub fn openssl_version() -> &'static str {

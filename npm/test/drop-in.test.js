@@ -287,6 +287,34 @@ inPairings('what carries TLS in TLS has no data for its listeners', (S, C) => {
   }), listener)
 })
 
+inPairings('the sockets below tell of nothing but their closing, whichever side ends', async (S, C) => {
+  for (const ends of ['client', 'server']) {
+    const seen = []
+    const watch = (socket, name) => {
+      for (const event of ['prefinish', 'finish', 'end', 'error', 'close']) socket.on(event, () => seen.push(`${name} ${event}`))
+      return socket
+    }
+    let closed
+    const raw = net.createServer((stream) => {
+      closed = once(stream, 'close')
+      const socket = new S.TLSSocket(watch(stream, 'server'), { isServer: true, ...serverOptions() })
+      socket.on('data', () => ends === 'server' && socket.end())
+    }).listen(0, '127.0.0.1')
+    await once(raw, 'listening')
+    const below = watch(net.connect(raw.address().port, '127.0.0.1'), 'client')
+    await once(below, 'connect')
+    await withClient(C, { socket: below }, async (client) => {
+      await secure(client)
+      client.resume().write('x')
+      if (ends === 'client') client.end()
+      await once(client, 'close')
+    })
+    raw.close()
+    await closed
+    assert.deepEqual(seen.sort(), ['client close', 'server close'])
+  }
+})
+
 inPairings('a connection can be freed before its socket', (S, C) => connected(S, C, {}, async (client, socket) => {
   client.on('error', () => {}).write('x'.repeat(1 << 20))
   await once(socket, 'data')

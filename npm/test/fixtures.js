@@ -9,7 +9,9 @@ const path = require('node:path')
 
 /** @typedef {{ cert: Buffer, key: Buffer, certFile: string, keyFile: string }} Identity */
 
-const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'nodetls-test-'))
+// Threads and processes of a test, which may be killed, have theirs within the test's own.
+const directory = fs.mkdtempSync(path.join(process.env.NODETLS_TEST_DIRECTORY ?? os.tmpdir(), 'nodetls-test-'))
+process.env.NODETLS_TEST_DIRECTORY ??= directory
 process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }))
 
 let count = 0

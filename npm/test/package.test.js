@@ -91,6 +91,10 @@ function withoutAddon () {
   fs.renameSync(file, built)
   fs.rmSync(own, { recursive: true })
   assert.strictEqual(report(), 'TLSv1.2')
+  const manifest = path.join(project, 'node_modules', 'nodetls', 'package.json')
+  const { version } = JSON.parse(fs.readFileSync(manifest, 'utf8'))
+  fs.writeFileSync(manifest, JSON.stringify({ ...JSON.parse(fs.readFileSync(manifest, 'utf8')), version: '9.9.9' }))
+  assert.strictEqual(report(), `ERR_NODETLS_ADDON_VERSION nodetls 9.9.9 cannot use the addon ${version} at ${built}: both have to be of one version`)
   fs.rmSync(built)
   assert.match(report(), new RegExp(`^MODULE_NOT_FOUND nodetls has no binary for ${platformName()}: the package ${addon} is not installed.*npm run build.*${path.basename(built)}$`))
 }

@@ -24,6 +24,17 @@ function advice (name, local) {
     `Without it, build the addon in nodetls's repository by \`npm run build\` and put it at ${local}`
 }
 
-const file = place()
+/** An addon of another version would be called in the wrong way. */
+function check (addon, file) {
+  const { version } = require('../../package.json')
+  const found = addon.version?.()
+  if (found === version) return
+  const text = `nodetls ${version} cannot use the addon ${found ?? 'of an unknown version'} at ${file}: both have to be of one version`
+  throw Object.assign(new Error(text), { code: 'ERR_NODETLS_ADDON_VERSION' })
+}
 
-module.exports = Object.assign(require(file), { file })
+const file = place()
+const addon = require(file)
+check(addon, file)
+
+module.exports = Object.assign(addon, { file })
