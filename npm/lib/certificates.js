@@ -31,11 +31,12 @@ function infoAccess (flat) {
   return object
 }
 
-function isAuthority (der) {
+/** Node.js's object of a certificate, or null where its OpenSSL cannot read it. */
+function readable (der) {
   try {
-    return new X509Certificate(der).ca
+    return new X509Certificate(der)
   } catch {
-    return false
+    return null
   }
 }
 
@@ -56,7 +57,7 @@ function certificateObject (der) {
     issuer: nameObject(fields.issuer),
     subjectaltname: fields.subjectaltname,
     infoAccess: fields.infoAccess && infoAccess(fields.infoAccess),
-    ca: isAuthority(der),
+    ca: readable(der)?.ca ?? false,
     modulus: fields.modulus,
     bits: fields.bits,
     exponent: fields.exponent,
@@ -90,27 +91,27 @@ function peerCertificateObject (chain, detailed) {
 }
 
 function isSelfIssued (der) {
-  try {
-    const certificate = new X509Certificate(der)
-    return certificate.checkIssued(certificate)
-  } catch {
-    return false
-  }
+  const certificate = readable(der)
+  return certificate?.checkIssued(certificate) ?? false
 }
 
 /**
- * The first of the certificates, with the others as its `issuerCertificate`, one after the other.
+ * The first of the certificates, with the others as its `issuerCertificate`, one after the other, as far as Node.js can read
+ * them.
  * @param {Buffer[]} chain
  * @returns {X509Certificate | undefined}
  */
-function x509WithIssuers (chain) {
-  let issuer
-  for (const der of chain.toReversed()) {
-    const certificate = new X509Certificate(der)
-    if (issuer !== undefined) Object.defineProperty(certificate, 'issuerCertificate', { value: issuer, configurable: true })
-    issuer = certificate
+function x509WithIssuers ([own, ...issuers]) {
+  if (own === undefined) return undefined
+  const first = new X509Certificate(own)
+  let last = first
+  for (const der of issuers) {
+    const value = readable(der)
+    if (value === null) break
+    Object.defineProperty(last, 'issuerCertificate', { value, configurable: true })
+    last = value
   }
-  return issuer
+  return first
 }
 
 module.exports = { certificateObject, peerCertificateObject, x509WithIssuers }

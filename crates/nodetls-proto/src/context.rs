@@ -66,7 +66,8 @@ pub enum DhParam {
 /// four of them can be replaced for the whole process: see [`set_defaults`](crate::set_defaults).
 #[derive(Clone, Debug)]
 pub struct SecureContextOptions {
-    /// Trusted authorities in PEM, each text with any number of them; they replace the default ones. Node: `ca`.
+    /// Trusted authorities in PEM, each text with any number of them; they replace the default ones. A certificate of one's
+    /// own that comes without its issuers is sent with those that are among them. Node: `ca`.
     pub ca: Option<Vec<Vec<u8>>>,
     /// Authorities trusted besides the others. Node: `NODE_EXTRA_CA_CERTS`.
     pub extra_ca: Vec<Vec<u8>>,
@@ -98,7 +99,8 @@ pub struct SecureContextOptions {
     pub client_cert_engine: Option<String>,
     /// Cipher suites in OpenSSL's format, names of TLS 1.3 suites among them.
     /// Default: [`DEFAULT_CIPHERS`](crate::DEFAULT_CIPHERS).
-    /// A list with names of one generation only switches the other off. Node: `ciphers`.
+    /// A list with names of one generation only switches the other off; `!` excludes, also a suite of TLS 1.3. Node:
+    /// `ciphers`.
     pub ciphers: Option<String>,
     /// Groups for key agreement, separated by colons, or `auto`. Default: `auto`. Node: `ecdhCurve`.
     pub ecdh_curve: Option<String>,
