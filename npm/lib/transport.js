@@ -109,6 +109,11 @@ class StreamTransport {
     this.stream.pause()
   }
 
+  /** Nothing more can be written. */
+  get isOver () {
+    return this.ended || this.stream.destroyed || this.stream.writableEnded
+  }
+
   /** Memory for what is written next. */
   buffer () {
     // Who takes a chunk from a stream may keep it.
@@ -123,7 +128,7 @@ class StreamTransport {
    */
   send (buffer, length, done) {
     const { stream, isSocket } = this
-    if (length === 0 || stream.destroyed || stream.writableEnded || this.ended) {
+    if (length === 0 || this.isOver) {
       if (isSocket) giveBack(buffer)
       if (done) process.nextTick(done, length === 0 ? undefined : this.error)
       return
@@ -142,7 +147,7 @@ class StreamTransport {
   /** Ends this side. */
   end (done) {
     const { stream } = this
-    if (stream.destroyed || stream.writableEnded || this.ended) return process.nextTick(done)
+    if (this.isOver) return process.nextTick(done)
     this.ended = true
     // As in Node.js, a socket below does not finish: it is destroyed with the one above.
     if (this.isSocket && !stream.connecting && stream.writableLength === 0) stream._final(done)

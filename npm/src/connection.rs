@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, ClassInstance, Env, Object, Result};
 use napi_derive::napi;
-use nodetls_proto::{
-    Connection, EphemeralKey, Event, KeyUpdateRequest, PskAnswer, RenegotiateOptions, SecretBytes,
-};
+use nodetls_proto::{Connection, Event, KeyUpdateRequest, PskAnswer, RenegotiateOptions, SecretBytes};
 
+use crate::agreement::{NativeCipher, NativeEphemeralKey, ephemeral_key};
 use crate::context::{NativeContext, client_authentication};
 use crate::error::{NativeError, refused, thrown};
 use crate::event::{self, bytes};
@@ -36,29 +35,6 @@ impl Shared {
             lock(&self.connection).dispose();
         }
     }
-}
-
-/// A cipher suite as `getCipher()` gives it.
-#[napi(object)]
-pub struct NativeCipher {
-    /// OpenSSL's name.
-    pub name: String,
-    /// The IETF's name.
-    pub standard_name: String,
-    /// The lowest version with this suite.
-    pub version: String,
-}
-
-/// The key agreement as `getEphemeralKeyInfo()` gives it.
-#[napi(object)]
-pub struct NativeEphemeralKey {
-    /// `DH`, `ECDH`, or `TLSGroup` for a key encapsulation.
-    #[napi(js_name = "type")]
-    pub kind: String,
-    /// The group.
-    pub name: Option<String>,
-    /// Bits.
-    pub size: Option<u32>,
 }
 
 /// One end of a TLS connection.
@@ -588,14 +564,4 @@ impl NativeConnection {
 
 fn part<'a>(source: &'a BufferSlice<'_>, start: u32, end: u32) -> Result<&'a [u8]> {
     source.get(start as usize..end as usize).ok_or_else(|| refused("start and end are beyond the bytes"))
-}
-
-fn ephemeral_key(key: EphemeralKey) -> Option<NativeEphemeralKey> {
-    let (kind, name, size) = match key {
-        EphemeralKey::Dh { bits } => ("DH", None, Some(bits)),
-        EphemeralKey::Ecdh { name, bits } => ("ECDH", Some(name), Some(bits)),
-        EphemeralKey::Kem { name } => ("TLSGroup", Some(name), None),
-        _ => return None,
-    };
-    Some(NativeEphemeralKey { kind: kind.to_owned(), name, size })
 }

@@ -11,6 +11,7 @@
     reason = "JavaScript names the types; nothing in Rust imports this crate"
 )]
 
+mod agreement;
 mod certificate;
 mod connection;
 mod context;

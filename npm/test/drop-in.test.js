@@ -156,7 +156,9 @@ inPairings('a buffer for each read is asked for as soon as the one before is ful
 }, (socket) => socket.end('hello world')))
 
 inPairings('what is no way of reading is not used as one', async (S, C) => {
-  for (const onread of [{}, { buffer: Buffer.alloc(8) }, { callback () {} }, { buffer: 'x', callback () {} }]) {
+  // Nothing fits into an empty buffer, of which Node.js makes an error of the system.
+  const empty = C === nodetls ? [{ buffer: Buffer.alloc(0), callback () {} }] : []
+  for (const onread of [{}, { buffer: Buffer.alloc(8) }, { callback () {} }, { buffer: 'x', callback () {} }, ...empty]) {
     await serve(S, {}, (port) => withClient(C, { port, onread }, async (client) => {
       await secure(client)
       assert.equal(await echo(client, 'data'), 'data')
